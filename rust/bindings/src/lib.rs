@@ -1,0 +1,1 @@
+//! `strongroom._rust`: parse arguments, release the GIL, call the core, wrap the result.
