@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! job ──► message, record, pipeline, cache
-//! message ──► primitives ──► suite, key, context ──► error
+//! message, wrap ──► primitives ──► suite, key, context ──► error
 //! ```
-#![forbid(unsafe_code)]
+// one file of `primitives` lifts this for uninitialised output
+#![deny(unsafe_code)]
 
+pub mod context;
 pub mod error;
+pub mod key;
+pub mod suite;

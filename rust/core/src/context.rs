@@ -1,0 +1,158 @@
+//! The encryption context: a str→str map, authenticated, stored in the clear.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::error::{Error, Result};
+
+/// The context key under which a signed message carries its public key.
+pub const PUBLIC_KEY: &str = "aws-crypto-public-key";
+
+/// An encryption context. Its order is that of the keys' UTF-8 bytes, which is the order on the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context(BTreeMap<String, String>);
+
+impl Context {
+    /// A context of these pairs. Refuses what the format cannot hold.
+    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut map = BTreeMap::new();
+        for (key, value) in pairs {
+            if map.insert(key, value).is_some() {
+                return Err(Error::Misuse("the encryption context has a key twice".into()));
+            }
+        }
+        let context = Context(map);
+        match context.serialized_len() {
+            found if found > MAX_LEN => {
+                Err(Error::Limit { what: "the encryption context", limit: MAX_LEN as u64, found: found as u64 })
+            }
+            _ => Ok(context),
+        }
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// The pairs in the order of the wire.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+    }
+
+    /// Whether there is no pair.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The pairs whose keys are named, and the rest.
+    pub fn partition(&self, named: &[String]) -> (Context, Context) {
+        let (named, rest) = self.0.clone().into_iter().partition(|(key, _)| named.contains(key));
+        (Context(named), Context(rest))
+    }
+
+    /// Both contexts as one. The same pair may stand in both; another value for the same key may not.
+    pub fn union(&self, other: &Context) -> Option<Context> {
+        let mut all = self.0.clone();
+        for (key, value) in &other.0 {
+            match all.entry(key.clone()) {
+                Entry::Occupied(entry) if entry.get() != value => return None,
+                Entry::Occupied(_) => {}
+                Entry::Vacant(entry) => {
+                    entry.insert(value.clone());
+                }
+            }
+        }
+        Some(Context(all))
+    }
+
+    /// Serialised as in the header and in associated data: nothing at all for the empty context.
+    pub fn serialize(&self) -> Vec<u8> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let mut out = Vec::with_capacity(self.serialized_len());
+        put_u16(&mut out, self.0.len());
+        for (key, value) in &self.0 {
+            put_u16(&mut out, key.len());
+            out.extend_from_slice(key.as_bytes());
+            put_u16(&mut out, value.len());
+            out.extend_from_slice(value.as_bytes());
+        }
+        out
+    }
+
+    /// Reads what [`serialize`](Self::serialize) wrote. `offset` is where `bytes` stand in the whole input, for the error.
+    pub fn parse(bytes: &[u8], offset: u64) -> Result<Context> {
+        if bytes.is_empty() {
+            return Ok(Context::default());
+        }
+        let mut reader = Pairs { bytes, at: 0, offset };
+        let count = reader.u16()?;
+        if count == 0 {
+            return Err(reader.malformed("an empty encryption context has no count"));
+        }
+        let mut map = BTreeMap::new();
+        for _ in 0..count {
+            let key = reader.string()?;
+            let value = reader.string()?;
+            if map.insert(key, value).is_some() {
+                return Err(reader.malformed("a key of the encryption context stands twice"));
+            }
+        }
+        match reader.at == bytes.len() {
+            true => Ok(Context(map)),
+            false => Err(reader.malformed("bytes after the last pair of the encryption context")),
+        }
+    }
+
+    fn serialized_len(&self) -> usize {
+        let pairs: usize = self.0.iter().map(|(k, v)| 4 + k.len() + v.len()).sum();
+        if self.0.is_empty() { 0 } else { 2 + pairs }
+    }
+}
+
+struct Pairs<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    offset: u64,
+}
+
+impl Pairs<'_> {
+    fn malformed(&self, what: &'static str) -> Error {
+        Error::Malformed { offset: self.offset + self.at as u64, what }
+    }
+
+    fn take(&mut self, len: usize) -> Result<&[u8]> {
+        let end = self.at + len;
+        let taken = self.bytes.get(self.at..end).ok_or(Error::Malformed {
+            offset: self.offset + self.at as u64,
+            what: "the encryption context is longer than its length says",
+        })?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn u16(&mut self) -> Result<usize> {
+        let bytes = self.take(2)?;
+        Ok(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])))
+    }
+
+    fn string(&mut self) -> Result<String> {
+        let len = self.u16()?;
+        let bytes = self.take(len)?.to_vec();
+        String::from_utf8(bytes).map_err(|_| self.malformed("the encryption context is not UTF-8"))
+    }
+}
+
+fn put_u16(out: &mut Vec<u8>, value: usize) {
+    // `new` and `parse` keep the whole below 65,536 bytes, so every part is
+    out.extend_from_slice(&u16::try_from(value).unwrap_or(u16::MAX).to_be_bytes());
+}
+
+const MAX_LEN: usize = 65_535;

@@ -1,0 +1,47 @@
+//! Data keys and how messages carry them.
+
+use strongroom_secmem::Secret;
+
+use crate::error::Result;
+
+/// A plaintext data key, in locked memory.
+#[derive(Debug)]
+pub struct DataKey(Secret);
+
+impl DataKey {
+    /// Takes over a secret as a data key.
+    pub fn new(secret: Secret) -> Self {
+        DataKey(secret)
+    }
+
+    /// Its bytes. Fails in a forked child.
+    pub fn expose(&self) -> Result<&[u8]> {
+        Ok(self.0.expose()?)
+    }
+
+    /// Bytes in it.
+    #[allow(clippy::len_without_is_empty, reason = "a data key is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// An encrypted data key as it stands in a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edk {
+    /// Who can unwrap it: a keyring's namespace.
+    pub provider_id: String,
+    /// What that keyring needs to know: the key's name, a nonce, points.
+    pub provider_info: Vec<u8>,
+    /// The wrapped data key.
+    pub ciphertext: Vec<u8>,
+}
+
+/// The nonce of one AES-GCM operation. Not `Clone`: it is used up.
+#[derive(Debug)]
+pub struct Nonce(pub [u8; 12]);
+
+/// Bytes of an AES-GCM tag.
+pub const TAG_LEN: usize = 16;
+/// Bytes of an AES-GCM nonce.
+pub const NONCE_LEN: usize = 12;
