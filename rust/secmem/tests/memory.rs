@@ -81,9 +81,9 @@ fn the_pages_carry_the_kernels_flags() {
             assert!(flags.split(' ').any(|found| found == flag), "{flag} is missing in {flags}");
         }
     }
-    let heap = vec![1_u8; 32];
+    let stack = [1_u8; 32];
     assert!(
-        !vm_flags(heap.as_ptr() as u64).contains("wf"),
+        !vm_flags(stack.as_ptr() as u64).contains("wf"),
         "positive control: plain memory has no such flag"
     );
     let status = status();
