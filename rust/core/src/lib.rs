@@ -7,6 +7,7 @@
 // one file of `primitives` lifts this for uninitialised output
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod context;
 pub mod error;
 pub mod key;
