@@ -86,10 +86,13 @@ fn forking_while_other_threads_hold_the_lock_does_not_deadlock() {
                 }
             });
         }
-        for _ in 0..200 {
-            in_child(|| assert_eq!(Secret::copy_from(&[4; 32]).unwrap().expose().unwrap(), [4; 32]));
-        }
-        stop.store(true, Ordering::Relaxed);
+        let outcome = catch_unwind(|| {
+            for _ in 0..200 {
+                in_child(|| assert_eq!(Secret::copy_from(&[4; 32]).unwrap().expose().unwrap(), [4; 32]));
+            }
+        });
+        stop.store(true, Ordering::Relaxed); // before a failure is reported: the scope waits for its threads
+        outcome.unwrap();
     });
 }
 
