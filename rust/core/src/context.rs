@@ -23,9 +23,11 @@ impl Context {
         }
         let context = Context(map);
         match context.serialized_len() {
-            found if found > MAX_LEN => {
-                Err(Error::Limit { what: "the encryption context", limit: MAX_LEN as u64, found: found as u64 })
-            }
+            found if found > MAX_LEN => Err(Error::Limit {
+                what: "the encryption context",
+                limit: MAX_LEN as u64,
+                found: found as u64,
+            }),
             _ => Ok(context),
         }
     }

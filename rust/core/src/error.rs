@@ -83,7 +83,9 @@ impl std::fmt::Display for Error {
             Error::KeyUnavailable => f.write_str("the key is no longer in this process"),
             Error::SourceChanged(path) => write!(f, "{} changed while it was read", path.display()),
             Error::TargetExists(path) => write!(f, "{} exists already", path.display()),
-            Error::Io { op, path: Some(path), source } => write!(f, "cannot {op} {}: {source}", path.display()),
+            Error::Io { op, path: Some(path), source } => {
+                write!(f, "cannot {op} {}: {source}", path.display())
+            }
             Error::Io { op, path: None, source } => write!(f, "cannot {op}: {source}"),
             Error::Cancelled => f.write_str("cancelled"),
             Error::Caller(source) => write!(f, "{source}"),

@@ -108,7 +108,10 @@ pub struct Suite {
 impl Suite {
     /// The suite with this identifier.
     pub fn by_id(id: u16) -> Result<&'static Suite> {
-        SUITES.iter().find(|s| s.id == id).ok_or_else(|| Error::Unsupported(format!("unknown algorithm suite 0x{id:04x}")))
+        SUITES
+            .iter()
+            .find(|s| s.id == id)
+            .ok_or_else(|| Error::Unsupported(format!("unknown algorithm suite 0x{id:04x}")))
     }
 
     /// Bytes of the data key: the input of HKDF, or the content key itself.
@@ -139,14 +142,38 @@ pub static SUITES: [Suite; 11] = [
     v1(0x0114, "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256", Aead::Aes128Gcm, Some(Hash::Sha256), None),
     v1(0x0146, "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA256", Aead::Aes192Gcm, Some(Hash::Sha256), None),
     v1(0x0178, "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA256", Aead::Aes256Gcm, Some(Hash::Sha256), None),
-    v1(0x0214, "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256_ECDSA_P256", Aead::Aes128Gcm, Some(Hash::Sha256), P256),
-    v1(0x0346, "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384", Aead::Aes192Gcm, Some(Hash::Sha384), P384),
-    v1(0x0378, "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384", Aead::Aes256Gcm, Some(Hash::Sha384), P384),
+    v1(
+        0x0214,
+        "ALG_AES_128_GCM_IV12_TAG16_HKDF_SHA256_ECDSA_P256",
+        Aead::Aes128Gcm,
+        Some(Hash::Sha256),
+        P256,
+    ),
+    v1(
+        0x0346,
+        "ALG_AES_192_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384",
+        Aead::Aes192Gcm,
+        Some(Hash::Sha384),
+        P384,
+    ),
+    v1(
+        0x0378,
+        "ALG_AES_256_GCM_IV12_TAG16_HKDF_SHA384_ECDSA_P384",
+        Aead::Aes256Gcm,
+        Some(Hash::Sha384),
+        P384,
+    ),
     v2(0x0478, "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY", None),
     v2(0x0578, "ALG_AES_256_GCM_HKDF_SHA512_COMMIT_KEY_ECDSA_P384", P384),
 ];
 
-const fn v1(id: u16, name: &'static str, aead: Aead, kdf: Option<Hash>, signature: Option<Signature>) -> Suite {
+const fn v1(
+    id: u16,
+    name: &'static str,
+    aead: Aead,
+    kdf: Option<Hash>,
+    signature: Option<Signature>,
+) -> Suite {
     let replacement = if signature.is_some() { 0x0578 } else { 0x0478 };
     Suite {
         id,
