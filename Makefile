@@ -1,0 +1,82 @@
+# What a newcomer runs. `make` alone prints the list.
+#
+# Two build profiles, no more, since each compiles the crypto library anew: `release` for the extension
+# that Python loads, `dev` for the Rust tests and clippy.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+EXTENSION := python/strongroom/_rust.abi3.so
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14 | sed 's/^/  make /'
+
+.PHONY: demo
+demo: build ## encrypt, verify, decrypt and compare a real directory in a room of its own
+	tools/demo.sh
+
+.PHONY: test
+test: build ## run every lint and every test
+	@for step in lint test-rust test-python; do \
+		start=$$SECONDS; \
+		$(MAKE) --no-print-directory $$step; \
+		echo "make $$step: $$((SECONDS - start)) s"; \
+	done
+
+.PHONY: lint
+lint: build ## formatters, clippy, ruff, mypy, and the stubs against the extension
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	ruff check .
+	ruff format --check .
+	mypy
+	stubtest --concise strongroom._rust
+
+.PHONY: test-rust
+test-rust: ## the tests of the Rust crates
+	# the bindings have no logic: the Python tests are their tests
+	cargo test --quiet --workspace --exclude strongroom-bindings
+
+.PHONY: test-python
+test-python: build ## the tests of the package, the architecture and the docs
+	pytest --quiet
+
+.PHONY: docs
+docs: build ## rebuild the generated pages, run the code in the docs, check the links
+	python tools/reference.py
+	pytest --quiet tests/docs
+
+.PHONY: build
+build: $(EXTENSION) ## make .venv and build the extension into it
+	@
+
+.PHONY: wheel
+wheel: $(INSTALLED) ## build a wheel into dist/
+	maturin build --release --out dist
+
+.PHONY: clean
+clean: ## remove everything that these targets made
+	rm -rf $(VENV) build dist target $(EXTENSION)
+
+$(INSTALLED): pyproject.toml tools/needs.sh
+	tools/needs.sh
+	python3 -m venv $(VENV)
+	# dependency groups need pip 25.1
+	python -m pip install --quiet --upgrade 'pip>=25.1'
+	python -m pip install --quiet --group test --group lint 'maturin>=1.16,<2'
+	touch $@
+
+$(EXTENSION): $(INSTALLED) $(RUST_SOURCES)
+	maturin develop --release --quiet
+	touch $@

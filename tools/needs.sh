@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Checks what the build needs; installs from Debian only what is missing.
+set -euo pipefail
+
+main() {
+    local missing=()
+    command -v cc >/dev/null || missing+=(build-essential)
+    command -v python3 >/dev/null || missing+=(python3)
+    python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+    if ((${#missing[@]})); then
+        install "${missing[@]}"
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed"
+    command -v cargo >/dev/null || fail "Rust is needed: install it with rustup, then run make again"
+}
+
+install() {
+    command -v apt-get >/dev/null || fail "please install: $*"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=(sudo)
+    fi
+    echo "installing: $*"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" apt-get install -qq -y "$@" >/dev/null
+}
+
+fail() {
+    echo "needs: $*" >&2
+    exit 1
+}
+
+main
