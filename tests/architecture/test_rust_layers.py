@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+from architecture.detectors import (
+    CORE,
+    ROOT,
+    crate_paths,
+    plain_comparisons,
+    rust_arrows,
+    rust_uses,
+    rust_without_tests,
+)
+
+RUST = ROOT / "rust"
+
+ERROR = {"error"}
+WORDS = {"suite", "key", "context"} | ERROR
+FORMAT = {"primitives"} | WORDS
+ARROWS = {
+    "error": set(),
+    "suite": ERROR,
+    "key": ERROR,
+    "context": ERROR,
+    "primitives": WORDS,
+    "wrap": FORMAT,
+    "message": FORMAT,
+    "record": FORMAT,
+    "merkle": FORMAT,
+    "pipeline": ERROR,
+    "cache": ERROR,
+    "job": {"message", "record", "pipeline", "cache"} | WORDS,
+}
+
+UNSAFE = r"\bunsafe\s*(?:\{|fn|impl|extern|trait)"
+UNSAFE_ROOMS = ("secmem", "hsm", "bindings/src/buffer.rs")
+CRYPTO_CRATES = r"\b(?:aws_lc_rs|aws_lc_sys|argon2|aes_siv|chacha20poly1305)::"
+
+
+def test_arrows() -> None:
+    assert rust_arrows(CORE, ARROWS) == []
+
+
+def test_planted_arrows_are_found(tmp_path: Path) -> None:
+    (tmp_path / "message").mkdir()
+    (tmp_path / "message" / "header.rs").write_text("use crate::{error::{Error, Result}, pipeline::Transform};\n")
+    (tmp_path / "cache.rs").write_text("fn f() { crate::message::read() }\n// crate::job is only a word here\n")
+    (tmp_path / "attic.rs").write_text("")
+    assert rust_arrows(tmp_path, ARROWS) == [
+        "attic: not on the drawing",
+        "cache.rs: cache → message",
+        "message/header.rs: message → pipeline",
+    ]
+
+
+def test_use_groups_are_read_to_their_end() -> None:
+    assert crate_paths("use crate::{a, b::{c, d::{e}}, f::g};\nuse crate::h;") == {"a", "b", "f", "h"}
+
+
+def test_unsafe_stands_where_the_design_says() -> None:
+    outside = {place.split(":")[0] for place in rust_uses(RUST, UNSAFE, UNSAFE_ROOMS)}
+    assert len(outside) <= 1, f"one file of primitives may hold unsafe code: {outside}"
+    assert all(place.startswith("core/src/primitives") for place in outside), outside
+
+
+def test_crypto_crates_have_one_importer() -> None:
+    assert rust_uses(RUST, CRYPTO_CRATES, ("core/src/primitives", "core/src/primitives.rs")) == []
+
+
+def test_planted_uses_are_found(tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "a.rs").write_text("//! no unsafe {}\nfn f() {\n    unsafe { g() }\n}\n")
+    (tmp_path / "core" / "b.rs").write_text("use aws_lc_rs::aead;\n")
+    (tmp_path / "secmem.rs").write_text("unsafe fn g() {}\n")
+    assert rust_uses(tmp_path, UNSAFE, ("secmem.rs",)) == ["core/a.rs:3"]
+    assert rust_uses(tmp_path, CRYPTO_CRATES, ()) == ["core/b.rs:1"]
+
+
+def test_authenticators_are_compared_in_constant_time() -> None:
+    rust = [
+        found
+        for path in sorted(RUST.rglob("src/**/*.rs"))
+        for found in plain_comparisons(rust_without_tests(path.read_text()))
+    ]
+    python = [found for path in sorted(ROOT.glob("python/**/*.py")) for found in plain_comparisons(path.read_text())]
+    assert rust + python == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if tag == expected {",
+        "if expected != computed_tag {",
+        "row.mac == mac(row)",
+        "a == header.commitment()",
+        "x == &signature;",
+    ],
+)
+def test_planted_comparisons_are_found(line: str) -> None:
+    assert plain_comparisons(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["if tag_length == 16 {", "stage == 3", "signature.len() == 96", "let tag = expected;"]
+)
+def test_innocent_comparisons_are_left_alone(line: str) -> None:
+    assert plain_comparisons(line) == []
