@@ -1,7 +1,9 @@
 """The extension module: one thin crate over the Rust core. Only `strongroom.crypto` imports it."""
 
-from collections.abc import Buffer, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
+
+from typing_extensions import Buffer
 
 # --- keys: opaque, frozen, never pickled; repr shows lengths only; equality is constant-time -------------------------
 

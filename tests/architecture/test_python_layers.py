@@ -53,6 +53,7 @@ def test_planted_imports_are_found(tmp_path: Path) -> None:
 
 
 def lint_imports(config: Path, source: Path) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--config", config / "pyproject.toml"]
+    linter = Path(sys.executable).with_name("lint-imports")
+    command = [str(linter), "--no-cache", "--config", str(config / "pyproject.toml")]
     # the linter's own working directory comes first on the path of what it reads
     return subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
