@@ -17,6 +17,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Ca
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
 
 .PHONY: help
 help: ## print this list
@@ -73,8 +74,8 @@ $(INSTALLED): pyproject.toml tools/needs.sh
 	tools/needs.sh
 	python3 -m venv $(VENV)
 	# dependency groups need pip 25.1
-	python -m pip install --quiet --upgrade 'pip>=25.1'
-	python -m pip install --quiet --group test --group lint 'maturin>=1.16,<2'
+	python -m pip install --upgrade 'pip>=25.1'
+	python -m pip install --group test --group lint 'maturin>=1.16,<2'
 	touch $@
 
 $(EXTENSION): $(INSTALLED) $(RUST_SOURCES)
