@@ -1,0 +1,227 @@
+//! The header: parsed totally, whatever the bytes.
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::key::{Edk, NONCE_LEN, TAG_LEN};
+use crate::suite::{FormatVersion, Suite};
+
+/// What a reader accepts. A hostile header can claim gigabytes; nothing is allocated beyond these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes of the header.
+    pub header: usize,
+    /// Encrypted data keys.
+    pub edks: u16,
+    /// Plaintext bytes of a frame.
+    pub frame: u32,
+    /// Plaintext bytes of a non-framed body, where it must be held whole.
+    pub unframed: u64,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Caps { header: 1 << 20, edks: 64, frame: 16 << 20, unframed: 64 << 20 }
+    }
+}
+
+/// How the body is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Into frames of this many plaintext bytes.
+    Framed(u32),
+    /// Not at all (read only).
+    Unframed,
+}
+
+/// A parsed header. Nothing in it is authentic until [`Opener::new`](super::Opener::new) has verified its tag.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// The algorithm suite.
+    pub suite: &'static Suite,
+    /// The message id: 32 bytes, or 16 in version 1.
+    pub message_id: Vec<u8>,
+    /// The encryption context as it stands in the header.
+    pub context: Context,
+    /// The encrypted data keys.
+    pub edks: Vec<Edk>,
+    /// How the body is cut.
+    pub content: Content,
+    /// The key commitment of version 2 suites.
+    pub commitment: Option<[u8; 32]>,
+    pub(super) body: Vec<u8>,
+    pub(super) nonce: [u8; NONCE_LEN],
+    pub(super) tag: [u8; TAG_LEN],
+    len: usize,
+}
+
+impl Header {
+    /// Parses the header at the start of `bytes`.
+    ///
+    /// Returns [`Error::Truncated`] if there may be a header but more bytes are needed; a reader with more of them
+    /// may try again.
+    pub fn parse(bytes: &[u8], caps: &Caps) -> Result<Header> {
+        let mut cursor = Cursor { bytes, at: 0, cap: caps.header };
+        match cursor.u8()? {
+            1 => parse_v1(&mut cursor, caps),
+            2 => parse_v2(&mut cursor, caps),
+            _ => Err(Error::Malformed { offset: 0, what: "not a message of the AWS Encryption SDK format" }),
+        }
+    }
+
+    /// Bytes of the header with its tag: where the body starts.
+    #[allow(clippy::len_without_is_empty, reason = "a header is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The plaintext bytes of a frame; `None` in a non-framed message.
+    pub fn frame_length(&self) -> Option<u32> {
+        match self.content {
+            Content::Framed(length) => Some(length),
+            Content::Unframed => None,
+        }
+    }
+}
+
+fn parse_v2(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Header> {
+    let suite = suite(cursor, FormatVersion::V2)?;
+    let message_id = cursor.take(suite.message_id_len())?.to_vec();
+    let context = context(cursor)?;
+    let edks = edks(cursor, caps)?;
+    let content_type = cursor.u8()?;
+    let content = content(cursor, content_type, caps)?;
+    let commitment = cursor.array::<32>()?;
+    let body = cursor.taken().to_vec();
+    let tag = cursor.array()?;
+    let len = cursor.at;
+    let commitment = Some(commitment);
+    Ok(Header { suite, message_id, context, edks, content, commitment, body, nonce: [0; NONCE_LEN], tag, len })
+}
+
+fn parse_v1(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Header> {
+    if cursor.u8()? != 0x80 {
+        return Err(cursor.malformed_before(1, "the message type is not customer authenticated encrypted data"));
+    }
+    let suite = suite(cursor, FormatVersion::V1)?;
+    let message_id = cursor.take(suite.message_id_len())?.to_vec();
+    let context = context(cursor)?;
+    let edks = edks(cursor, caps)?;
+    let content_type = cursor.u8()?;
+    if cursor.array::<4>()? != [0; 4] {
+        return Err(cursor.malformed_before(4, "the reserved bytes are not zero"));
+    }
+    if usize::from(cursor.u8()?) != NONCE_LEN {
+        return Err(cursor.malformed_before(1, "the length of nonces is not 12"));
+    }
+    let content = content(cursor, content_type, caps)?;
+    let body = cursor.taken().to_vec();
+    let nonce = cursor.array()?;
+    let tag = cursor.array()?;
+    let len = cursor.at;
+    Ok(Header { suite, message_id, context, edks, content, commitment: None, body, nonce, tag, len })
+}
+
+fn suite(cursor: &mut Cursor<'_>, version: FormatVersion) -> Result<&'static Suite> {
+    let suite = Suite::by_id(cursor.u16()?)?;
+    match suite.version == version {
+        true => Ok(suite),
+        false => Err(cursor.malformed_before(2, "the algorithm suite belongs to another message version")),
+    }
+}
+
+fn context(cursor: &mut Cursor<'_>) -> Result<Context> {
+    let len = usize::from(cursor.u16()?);
+    let at = cursor.at as u64;
+    Context::parse(cursor.take(len)?, at)
+}
+
+fn edks(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Vec<Edk>> {
+    let count = cursor.u16()?;
+    if count == 0 {
+        return Err(cursor.malformed_before(2, "there is no encrypted data key"));
+    }
+    if count > caps.edks {
+        return Err(Error::Limit {
+            what: "the number of encrypted data keys",
+            limit: u64::from(caps.edks),
+            found: u64::from(count),
+        });
+    }
+    (0..count).map(|_| edk(cursor)).collect()
+}
+
+fn edk(cursor: &mut Cursor<'_>) -> Result<Edk> {
+    let provider_id = cursor.field()?.to_vec();
+    let provider_id = String::from_utf8(provider_id)
+        .map_err(|error| cursor.malformed_before(error.as_bytes().len(), "a key provider's id is not UTF-8"))?;
+    let provider_info = cursor.field()?.to_vec();
+    let ciphertext = cursor.field()?.to_vec();
+    Ok(Edk { provider_id, provider_info, ciphertext })
+}
+
+fn content(cursor: &mut Cursor<'_>, content_type: u8, caps: &Caps) -> Result<Content> {
+    let frame_length = cursor.u32()?;
+    match (content_type, frame_length) {
+        (1, 0) => Ok(Content::Unframed),
+        (1, _) => Err(cursor.malformed_before(4, "a non-framed message has a frame length")),
+        (2, 0) => Err(cursor.malformed_before(4, "the frame length is zero")),
+        (2, length) if length > caps.frame => Err(Error::Limit {
+            what: "the frame length",
+            limit: u64::from(caps.frame),
+            found: u64::from(length),
+        }),
+        (2, length) => Ok(Content::Framed(length)),
+        _ => Err(cursor.malformed_before(5, "unknown content type")),
+    }
+}
+
+/// Reads forward. Every length is checked against the cap before the bytes are asked for.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    cap: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
+        let end = self.at + len;
+        if end > self.cap {
+            return Err(Error::Limit { what: "the header", limit: self.cap as u64, found: end as u64 });
+        }
+        let taken =
+            self.bytes.get(self.at..end).ok_or(Error::Truncated { offset: self.bytes.len() as u64 })?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N)?);
+        Ok(array)
+    }
+
+    fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16> {
+        Ok(u16::from_be_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_be_bytes(self.array()?))
+    }
+
+    fn field(&mut self) -> Result<&'a [u8]> {
+        let len = self.u16()?;
+        self.take(usize::from(len))
+    }
+
+    fn taken(&self) -> &'a [u8] {
+        &self.bytes[..self.at]
+    }
+
+    fn malformed_before(&self, bytes: usize, what: &'static str) -> Error {
+        Error::Malformed { offset: (self.at - bytes) as u64, what }
+    }
+}

@@ -1,0 +1,24 @@
+//! Messages in the AWS Encryption SDK format, versions 1 and 2 (docs/spec/message.md).
+//!
+//! ```text
+//! header body ‖ header tag ‖ frame 1 … frame n ‖ [footer]
+//! ```
+//! [`Sealer`] writes one message, [`Opener`] reads one. Both work on runs of whole frames that any number of
+//! threads may take in any order; which thread takes which run is the business of `job`.
+
+mod aad;
+mod derive;
+mod footer;
+mod header;
+mod layout;
+mod materials;
+mod open;
+mod policy;
+mod seal;
+
+pub use header::{Caps, Content, Header};
+pub use layout::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Grid, Run, body_len, frame_count};
+pub use materials::{DecryptionMaterials, EncryptionMaterials};
+pub use open::Opener;
+pub use policy::CommitmentPolicy;
+pub use seal::Sealer;

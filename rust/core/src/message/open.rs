@@ -1,0 +1,136 @@
+//! Reading one message.
+
+use super::aad::{FrameAad, Piece};
+use super::derive::derive;
+use super::footer;
+use super::header::Header;
+use super::layout::{FINAL_HEAD, FINAL_MARK, FRAME_HEAD, Run};
+use super::materials::DecryptionMaterials;
+use crate::error::{Error, Result};
+use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
+use crate::primitives::aead::AeadKey;
+use crate::primitives::digest::Digester;
+use crate::primitives::output::Output;
+use strongroom_secmem::ct_eq;
+
+/// One message being read: commitment and header are verified, its frames can be opened in any order.
+#[derive(Debug)]
+pub struct Opener {
+    message_id: Vec<u8>,
+    content_key: AeadKey,
+}
+
+impl Opener {
+    /// Verifies commitment and header tag. Whatever does not match is an authentication failure without detail.
+    pub fn new(header: &Header, materials: &DecryptionMaterials) -> Result<Self> {
+        // 1. content key and commitment; the latter compared before the key is used
+        let derived = derive(header.suite, &materials.data_key, &header.message_id)?;
+        if let (Some(ours), Some(theirs)) = (derived.commitment, header.commitment)
+            && !ct_eq(&ours, &theirs)
+        {
+            return Err(Error::Authentication);
+        }
+        // 2. header tag over body ‖ required-only context
+        let mut aad = header.body.clone();
+        aad.extend_from_slice(&materials.required);
+        derived.content_key.open_in_place(Nonce(header.nonce), &aad, &mut [], &header.tag)?;
+        Ok(Opener { message_id: header.message_id.clone(), content_key: derived.content_key })
+    }
+
+    /// Opens a run of frames out of place. On failure `out` holds no plaintext.
+    pub fn open(&self, run: &Run, body: &[u8], mut out: Output<'_>) -> Result<()> {
+        let opened = self.open_frames(run, body, out.reborrow());
+        if opened.is_err() {
+            out.zero();
+        }
+        opened
+    }
+
+    fn open_frames(&self, run: &Run, body: &[u8], mut out: Output<'_>) -> Result<()> {
+        debug_assert_eq!((body.len(), out.len()), (run.body_len, run.plaintext_len));
+        let mut frames = Frames::new(&self.message_id, run);
+        for slot in run.slots() {
+            let (nonce, aad) = frames.next(body, &slot)?;
+            let (plaintext, after) = out.split_at(slot.len());
+            out = after;
+            let tag = &body[slot.end..slot.end + TAG_LEN];
+            self.content_key.open(nonce, aad, &body[slot], tag, plaintext)?;
+        }
+        Ok(())
+    }
+
+    /// Opens a run of frames in place: afterwards the plaintext stands in the slots ([`Run::slots`]).
+    pub fn open_in_place(&self, run: &Run, body: &mut [u8]) -> Result<()> {
+        debug_assert_eq!(body.len(), run.body_len);
+        let mut frames = Frames::new(&self.message_id, run);
+        for slot in run.slots() {
+            let (nonce, aad) = frames.next(body, &slot)?;
+            let (ciphertext, rest) = body[slot.start..].split_at_mut(slot.len());
+            self.content_key.open_in_place(nonce, aad, ciphertext, &rest[..TAG_LEN])?;
+        }
+        Ok(())
+    }
+
+    /// Opens a non-framed body: nonce 12 ‖ length 8 ‖ ciphertext ‖ tag 16, of which `body` is the whole.
+    pub fn open_unframed(&self, body: &[u8], out: Output<'_>) -> Result<()> {
+        let (head, rest) = body.split_at(UNFRAMED_HEAD);
+        let (ciphertext, tag) = rest.split_at(rest.len() - TAG_LEN);
+        let mut nonce = [0; NONCE_LEN];
+        nonce.copy_from_slice(&head[..NONCE_LEN]);
+        let mut aad = FrameAad::new(&self.message_id, Piece::SingleBlock);
+        self.content_key.open(Nonce(nonce), aad.of(1, ciphertext.len()), ciphertext, tag, out)
+    }
+
+    /// Verifies the footer, whole in `footer`, over what `signed` has taken in.
+    pub fn verify(materials: &DecryptionMaterials, signed: Digester, footer: &[u8], offset: u64) -> Result<()> {
+        match &materials.verifying_key {
+            Some(key) => key.verify(signed, footer::read(footer, offset)?),
+            None => Err(Error::Misuse("this message has no signature".into())),
+        }
+    }
+}
+
+/// Checks the heads of a run's frames, one after the other, and gives their nonces and associated data.
+struct Frames {
+    regular: FrameAad,
+    last: FrameAad,
+    number: u32,
+    final_number: Option<u32>,
+}
+
+impl Frames {
+    fn new(message_id: &[u8], run: &Run) -> Self {
+        Frames {
+            regular: FrameAad::new(message_id, Piece::Regular),
+            last: FrameAad::new(message_id, Piece::Final),
+            number: run.first,
+            final_number: run.is_last.then(|| run.first + (run.frames - 1)),
+        }
+    }
+
+    /// A frame that is not the one that must stand here is a forgery, and told as little as any other.
+    fn next(&mut self, body: &[u8], slot: &std::ops::Range<usize>) -> Result<(Nonce, &[u8])> {
+        let number = self.number;
+        self.number += 1;
+        let is_final = self.final_number == Some(number);
+        let head = &body[slot.start - if is_final { FINAL_HEAD } else { FRAME_HEAD }..slot.start];
+        let expected = number.to_be_bytes();
+        let (matches, nonce, aad) = match is_final {
+            true => {
+                let len = (slot.len() as u32).to_be_bytes();
+                let matches = head[..4] == FINAL_MARK && head[4..8] == expected && head[20..] == len;
+                (matches, &head[8..20], &mut self.last)
+            }
+            false => (head[..4] == expected, &head[4..], &mut self.regular),
+        };
+        let mut bytes = [0; NONCE_LEN];
+        bytes.copy_from_slice(nonce);
+        match matches {
+            true => Ok((Nonce(bytes), aad.of(number, slot.len()))),
+            false => Err(Error::Authentication),
+        }
+    }
+}
+
+/// Bytes of a non-framed body before its ciphertext.
+pub(crate) const UNFRAMED_HEAD: usize = NONCE_LEN + 8;

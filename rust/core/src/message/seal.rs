@@ -1,0 +1,162 @@
+//! Writing one message.
+
+use super::aad::{FrameAad, Piece};
+use super::derive::derive;
+use super::footer;
+use super::layout::{FINAL_HEAD, FINAL_MARK, FRAME_HEAD, Run};
+use super::materials::EncryptionMaterials;
+use crate::error::{Error, Result};
+use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
+use crate::primitives::aead::AeadKey;
+use crate::primitives::digest::Digester;
+use crate::primitives::output::Output;
+use crate::primitives::rng;
+
+/// One message being written: its header is made, its frames can be sealed by many threads in any order.
+///
+/// Each frame number must be sealed once at most. The callers in `job` take theirs from a grid, each run once.
+#[derive(Debug)]
+pub struct Sealer {
+    header: Vec<u8>,
+    message_id: [u8; 32],
+    content_key: AeadKey,
+}
+
+impl Sealer {
+    /// Starts a message: a fresh message id, the content key, the header and its tag.
+    pub fn new(materials: &EncryptionMaterials) -> Result<Self> {
+        let mut message_id = [0; 32];
+        rng::fill(&mut message_id)?;
+        let derived = derive(materials.suite, &materials.data_key, &message_id)?;
+        let commitment = derived.commitment.ok_or_else(|| Error::Misuse("a suite without commitment".into()))?;
+        let mut header = materials.template.clone();
+        header[MESSAGE_ID_AT..MESSAGE_ID_AT + 32].copy_from_slice(&message_id);
+        header[materials.body_len - 32..materials.body_len].copy_from_slice(&commitment);
+        let tag = derived.content_key.seal_in_place(Nonce([0; NONCE_LEN]), &header, &mut [])?;
+        // the required pairs are under the tag and not in the message
+        header.truncate(materials.body_len);
+        header.extend_from_slice(&tag);
+        Ok(Sealer { header, message_id, content_key: derived.content_key })
+    }
+
+    /// The header with its tag.
+    pub fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// The message id.
+    pub fn message_id(&self) -> &[u8; 32] {
+        &self.message_id
+    }
+
+    /// Seals a run of frames out of place: `plaintext` in, the run's body bytes out.
+    pub fn seal(&self, run: &Run, plaintext: &[u8], mut out: Output<'_>) -> Result<()> {
+        debug_assert_eq!((plaintext.len(), out.len()), (run.plaintext_len, run.body_len));
+        let mut frames = Frames::new(&self.message_id, run);
+        let mut rest = plaintext;
+        for slot in run.slots() {
+            let (frame, tail) = rest.split_at(slot.len());
+            rest = tail;
+            let (head, aad) = frames.next(slot.len());
+            let (head_out, after) = out.split_at(head.bytes().len());
+            let (ciphertext, after) = after.split_at(slot.len());
+            let (tag, after) = after.split_at(TAG_LEN);
+            out = after;
+            head_out.write(head.bytes())?;
+            self.content_key.seal(head.nonce(), aad, frame, ciphertext, tag)?;
+        }
+        Ok(())
+    }
+
+    /// Seals a run of frames in place: the plaintext stands in the slots of `body` already ([`Run::slots`]).
+    pub fn seal_in_place(&self, run: &Run, body: &mut [u8]) -> Result<()> {
+        debug_assert_eq!(body.len(), run.body_len);
+        let mut frames = Frames::new(&self.message_id, run);
+        for slot in run.slots() {
+            let (head, aad) = frames.next(slot.len());
+            let tag = self.content_key.seal_in_place(head.nonce(), aad, &mut body[slot.clone()])?;
+            body[slot.start - head.bytes().len()..slot.start].copy_from_slice(head.bytes());
+            body[slot.end..slot.end + TAG_LEN].copy_from_slice(&tag);
+        }
+        Ok(())
+    }
+
+    /// The footer of a signed message; `signed` has taken in header and body.
+    pub fn footer(materials: &EncryptionMaterials, signed: Digester) -> Result<Option<Vec<u8>>> {
+        match &materials.signing_key {
+            Some(key) => Ok(Some(footer::write(&key.sign(signed)?)?)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The heads and associated data of a run's frames, one after the other.
+struct Frames {
+    regular: FrameAad,
+    last: FrameAad,
+    number: u32,
+    final_number: Option<u32>,
+}
+
+impl Frames {
+    fn new(message_id: &[u8], run: &Run) -> Self {
+        Frames {
+            regular: FrameAad::new(message_id, Piece::Regular),
+            last: FrameAad::new(message_id, Piece::Final),
+            number: run.first,
+            final_number: run.is_last.then(|| run.first + (run.frames - 1)),
+        }
+    }
+
+    fn next(&mut self, plaintext_len: usize) -> (Head, &[u8]) {
+        let number = self.number;
+        self.number += 1;
+        match self.final_number == Some(number) {
+            true => (Head::last(number, plaintext_len), self.last.of(number, plaintext_len)),
+            false => (Head::regular(number), self.regular.of(number, plaintext_len)),
+        }
+    }
+}
+
+/// What stands before a frame's ciphertext.
+struct Head {
+    bytes: [u8; FINAL_HEAD],
+    len: usize,
+    number: u32,
+}
+
+impl Head {
+    fn regular(number: u32) -> Self {
+        let mut bytes = [0; FINAL_HEAD];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        bytes[4..FRAME_HEAD].copy_from_slice(&nonce(number));
+        Head { bytes, len: FRAME_HEAD, number }
+    }
+
+    fn last(number: u32, plaintext_len: usize) -> Self {
+        let mut bytes = [0; FINAL_HEAD];
+        bytes[..4].copy_from_slice(&FINAL_MARK);
+        bytes[4..8].copy_from_slice(&number.to_be_bytes());
+        bytes[8..20].copy_from_slice(&nonce(number));
+        // a frame's length fits 31 bits
+        bytes[20..].copy_from_slice(&(plaintext_len as u32).to_be_bytes());
+        Head { bytes, len: FINAL_HEAD, number }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    fn nonce(&self) -> Nonce {
+        Nonce(nonce(self.number))
+    }
+}
+
+/// 8 zero bytes ‖ the frame's number: unique under the content key, as each number is sealed once. The header's is 0.
+fn nonce(number: u32) -> [u8; NONCE_LEN] {
+    let mut nonce = [0; NONCE_LEN];
+    nonce[8..].copy_from_slice(&number.to_be_bytes());
+    nonce
+}
+
+const MESSAGE_ID_AT: usize = 3;
