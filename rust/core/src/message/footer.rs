@@ -1,14 +1,25 @@
 //! The footer of signed suites: the length of a DER signature, and the signature.
 
 use crate::error::{Error, Result};
+use crate::primitives::digest::Digester;
+use crate::primitives::ecdsa::SigningKey;
 
-/// Bytes before the signature.
-pub(crate) const FOOTER_HEAD: usize = 2;
+/// Bytes of the footer that we write: DER signatures vary by a byte or two, so we sign until one has this length, as
+/// the official writers do. Then the size of a message is known before it is made.
+pub const SIGNED_FOOTER_LEN: usize = FOOTER_HEAD + P384_DER_LEN;
+/// Bytes of a footer at most.
+pub(crate) const MAX_FOOTER_LEN: usize = FOOTER_HEAD + u16::MAX as usize;
 
-/// The footer that carries this signature.
-pub(super) fn write(signature: &[u8]) -> Result<Vec<u8>> {
-    let len = u16::try_from(signature.len()).map_err(|_| Error::Misuse("a signature beyond 64 KiB".into()))?;
-    Ok([&len.to_be_bytes()[..], signature].concat())
+/// The footer that signs what `signed` has taken in.
+pub(super) fn write(key: &SigningKey, signed: &Digester) -> Result<Vec<u8>> {
+    for _ in 0..MAX_TRIES {
+        let signature = key.sign(signed.clone())?;
+        if signature.len() == P384_DER_LEN {
+            return Ok([&(P384_DER_LEN as u16).to_be_bytes()[..], &signature].concat());
+        }
+    }
+    // half of all signatures have the length; not to meet one in so many tries is a broken generator
+    Err(Error::KeyUnavailable)
 }
 
 /// The signature in a footer that is `bytes`, whole. `offset` is where it stands in the message.
@@ -25,3 +36,7 @@ pub(super) fn read(bytes: &[u8], offset: u64) -> Result<&[u8]> {
         }),
     }
 }
+
+const FOOTER_HEAD: usize = 2;
+const P384_DER_LEN: usize = 103;
+const MAX_TRIES: usize = 256;

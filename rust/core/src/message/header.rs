@@ -74,6 +74,15 @@ impl Header {
         self.len
     }
 
+    /// The header as it stood in the message, with its tag.
+    pub fn encoded(&self) -> Vec<u8> {
+        let nonce = match self.suite.version {
+            FormatVersion::V1 => &self.nonce[..],
+            FormatVersion::V2 => &[],
+        };
+        [&self.body, nonce, &self.tag].concat()
+    }
+
     /// The plaintext bytes of a frame; `None` in a non-framed message.
     pub fn frame_length(&self) -> Option<u32> {
         match self.content {

@@ -84,6 +84,30 @@ impl Body {
         u64::from(self.regular) * (u64::from(self.frame_length) + FRAME_OVERHEAD as u64)
     }
 
+    /// The run of `frames` frames from the frame numbered `first`, all of which must be in the body.
+    pub fn run(&self, first: u32, frames: u32) -> Run {
+        let skipped = u64::from(first) - 1;
+        let is_last = skipped + u64::from(frames) == u64::from(self.frames());
+        let frame_length = self.frame_length as usize;
+        let regular = frames as usize - usize::from(is_last);
+        let mut plaintext_len = regular * frame_length;
+        let mut body_len = regular * (frame_length + FRAME_OVERHEAD);
+        if is_last {
+            plaintext_len += self.final_len as usize;
+            body_len += self.final_len as usize + FINAL_OVERHEAD;
+        }
+        Run {
+            first,
+            frames,
+            is_last,
+            frame_length,
+            plaintext_len,
+            body_len,
+            plaintext_at: skipped * frame_length as u64,
+            body_at: skipped * (frame_length + FRAME_OVERHEAD) as u64,
+        }
+    }
+
     /// Cut into runs of frames, each about `bytes` long, for workers to take.
     pub fn grid(&self, bytes: usize) -> Grid {
         Grid { body: *self, per_run: frames_per_run(self.frame_length, bytes) }
@@ -154,28 +178,8 @@ impl Grid {
 
     /// The run of this index, from 0.
     pub fn run(&self, index: u32) -> Run {
-        let body = &self.body;
         let skipped = index * self.per_run;
-        let frames = (body.frames() - skipped).min(self.per_run);
-        let is_last = skipped + frames == body.frames();
-        let frame_length = body.frame_length as usize;
-        let regular = frames as usize - usize::from(is_last);
-        let mut plaintext_len = regular * frame_length;
-        let mut body_len = regular * (frame_length + FRAME_OVERHEAD);
-        if is_last {
-            plaintext_len += body.final_len as usize;
-            body_len += body.final_len as usize + FINAL_OVERHEAD;
-        }
-        Run {
-            first: skipped + 1,
-            frames,
-            is_last,
-            frame_length,
-            plaintext_len,
-            body_len,
-            plaintext_at: u64::from(skipped) * frame_length as u64,
-            body_at: u64::from(skipped) * (frame_length + FRAME_OVERHEAD) as u64,
-        }
+        self.body.run(skipped + 1, (self.body.frames() - skipped).min(self.per_run))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What one message may use: suite, data key, context. Made by a keyring, used for one message or many.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -14,7 +16,7 @@ use crate::suite::{Status, Suite};
 #[derive(Debug)]
 pub struct EncryptionMaterials {
     pub(super) suite: &'static Suite,
-    pub(super) data_key: DataKey,
+    pub(super) data_key: Arc<DataKey>,
     pub(super) signing_key: Option<SigningKey>,
     pub(super) frame_length: u32,
     /// Header body with zeros for message id and commitment, then the required context that only the tag covers.
@@ -29,7 +31,7 @@ impl EncryptionMaterials {
     /// its signing key, whose public half must already stand in `context` (the data key is wrapped under it).
     pub fn new(
         suite: &'static Suite,
-        data_key: DataKey,
+        data_key: Arc<DataKey>,
         edks: &[Edk],
         context: &Context,
         required: &[String],
@@ -125,7 +127,7 @@ fn put_field(out: &mut Vec<u8>, bytes: &[u8]) -> Result<()> {
 /// What a reader of one message may use.
 #[derive(Debug)]
 pub struct DecryptionMaterials {
-    pub(super) data_key: DataKey,
+    pub(super) data_key: Arc<DataKey>,
     /// Serialised pairs that the header leaves out and its tag covers.
     pub(super) required: Vec<u8>,
     pub(super) verifying_key: Option<VerifyingKey>,
@@ -136,7 +138,7 @@ impl DecryptionMaterials {
     ///
     /// `required` holds the pairs that the writer left out of the header. Refuses a header whose suite and context
     /// disagree on whether there is a signature: that is how a signature would be stripped.
-    pub fn new(header: &Header, data_key: DataKey, required: &Context) -> Result<Self> {
+    pub fn new(header: &Header, data_key: Arc<DataKey>, required: &Context) -> Result<Self> {
         let verifying_key = verifying_key(header)?;
         Ok(DecryptionMaterials { data_key, required: required.serialize(), verifying_key })
     }

@@ -17,8 +17,12 @@ mod policy;
 mod seal;
 
 pub use header::{Caps, Content, Header};
+pub use footer::SIGNED_FOOTER_LEN;
+pub(crate) use footer::MAX_FOOTER_LEN;
 pub use layout::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Grid, Run, body_len, frame_count};
-pub use materials::{DecryptionMaterials, EncryptionMaterials};
+pub(crate) use layout::{MAX_FRAMES, frames_per_run};
+pub use materials::{DecryptionMaterials, EncryptionMaterials, public_key_value};
 pub use open::Opener;
+pub(crate) use open::UNFRAMED_HEAD;
 pub use policy::CommitmentPolicy;
 pub use seal::Sealer;

@@ -81,11 +81,12 @@ impl Sealer {
         Ok(())
     }
 
-    /// The footer of a signed message; `signed` has taken in header and body.
-    pub fn footer(materials: &EncryptionMaterials, signed: Digester) -> Result<Option<Vec<u8>>> {
+    /// The footer of a signed message, of [`SIGNED_FOOTER_LEN`](super::SIGNED_FOOTER_LEN) bytes; `signed` has taken in
+    /// header and body.
+    pub fn footer(materials: &EncryptionMaterials, signed: &Digester) -> Result<Vec<u8>> {
         match &materials.signing_key {
-            Some(key) => Ok(Some(footer::write(&key.sign(signed)?)?)),
-            None => Ok(None),
+            Some(key) => footer::write(key, signed),
+            None => Err(Error::Misuse("an unsigned suite has no footer".into())),
         }
     }
 }

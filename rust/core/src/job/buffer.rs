@@ -1,0 +1,244 @@
+//! From the caller's memory into the caller's memory.
+
+use super::end::{HEAD, body_to_end, walk};
+use super::{Done, RUN_BYTES};
+use crate::error::{Error, Result};
+use crate::key::TAG_LEN;
+use crate::message::{
+    Body, Content, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, SIGNED_FOOTER_LEN, Sealer,
+    UNFRAMED_HEAD, body_len,
+};
+use crate::pipeline::{Control, parallel};
+use crate::primitives::digest::Digester;
+use crate::primitives::output::Output;
+use crate::suite::Signature;
+
+/// Bytes of the message that these materials make of a plaintext of this length, exactly.
+pub fn encrypted_len(materials: &EncryptionMaterials, plaintext_len: u64) -> Result<u64> {
+    let footer = if materials.suite().signature.is_some() { SIGNED_FOOTER_LEN as u64 } else { 0 };
+    Ok(materials.header_len() as u64 + body_len(plaintext_len, materials.frame_length())? + footer)
+}
+
+/// Encrypts into `out`, which has exactly [`encrypted_len`] bytes.
+pub fn encrypt(
+    materials: &EncryptionMaterials,
+    plaintext: &[u8],
+    out: Output<'_>,
+    control: &Control<'_>,
+) -> Result<Done> {
+    let message_bytes = encrypted_len(materials, plaintext.len() as u64)?;
+    if out.len() as u64 != message_bytes {
+        return Err(Error::Misuse(format!("the output has {} bytes, not {message_bytes}", out.len())));
+    }
+    let sealer = Sealer::new(materials)?;
+    let body = Body::of_plaintext(plaintext.len() as u64, materials.frame_length())?;
+    let (header_out, body_out) = out.split_at(sealer.header().len());
+    header_out.write(sealer.header())?;
+    match materials.suite().signature {
+        Some(signature) => seal_signed(materials, signature, &sealer, &body, plaintext, body_out, control)?,
+        None => {
+            let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt);
+            parallel(control, runs, || Ok(()), |(), (run, plaintext, out)| {
+                sealer.seal(&run, plaintext, out)?;
+                control.advance(run.plaintext_len);
+                Ok(())
+            })?;
+        }
+    }
+    Ok(Done {
+        plaintext_bytes: plaintext.len() as u64,
+        message_bytes,
+        frames: body.frames(),
+        message_id: sealer.message_id().to_vec(),
+    })
+}
+
+/// The hash bounds a signed message at a fraction of one core's cipher, so one thread does both.
+fn seal_signed(
+    materials: &EncryptionMaterials,
+    signature: Signature,
+    sealer: &Sealer,
+    body: &Body,
+    plaintext: &[u8],
+    body_out: Output<'_>,
+    control: &Control<'_>,
+) -> Result<()> {
+    let mut signed = Digester::new(signature.hash);
+    signed.update(sealer.header());
+    let (body_out, footer_out) = body_out.split_at(body_out_len(body)?);
+    let mut scratch = vec![0; body.grid(RUN_BYTES).run_len()];
+    for (run, plaintext, out) in Runs::new(body, plaintext, body_out, Side::Encrypt) {
+        control.check()?;
+        (control.poll)()?;
+        let scratch = &mut scratch[..run.body_len];
+        sealer.seal(&run, plaintext, Output::from(&mut *scratch))?;
+        signed.update(scratch);
+        out.write(scratch)?;
+        control.advance(run.plaintext_len);
+    }
+    footer_out.write(&Sealer::footer(materials, &signed)?)
+}
+
+fn body_out_len(body: &Body) -> Result<usize> {
+    usize::try_from(body.len()).map_err(|_| Error::Misuse("a message beyond the address space".into()))
+}
+
+/// Where things stand in a message that lies in memory, whole. Nothing of it is authentic yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Located {
+    body: Option<Body>,
+    plaintext_len: usize,
+    footer_at: usize,
+}
+
+impl Located {
+    /// Looks through `message`, which starts with this header and must end where it says.
+    pub fn find(header: &Header, message: &[u8]) -> Result<Located> {
+        match header.content {
+            Content::Framed(frame_length) => Self::framed(header, frame_length, message),
+            Content::Unframed => Self::unframed(header, message),
+        }
+    }
+
+    /// Bytes of the plaintext.
+    pub fn plaintext_len(&self) -> usize {
+        self.plaintext_len
+    }
+
+    /// Frames; 0 for a non-framed body.
+    pub fn frames(&self) -> u32 {
+        self.body.map_or(0, |body| body.frames())
+    }
+
+    fn framed(header: &Header, frame_length: u32, message: &[u8]) -> Result<Located> {
+        let len = message.len() as u64;
+        let head_at = |at: u64| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            let head = message.get(at..).and_then(|rest| rest.first_chunk::<HEAD>());
+            head.copied().ok_or(Error::Truncated { offset: len })
+        };
+        let body = match header.suite.signature {
+            None => body_to_end(header, frame_length, len, head_at)?,
+            Some(_) => walk(header, frame_length, len, head_at)?,
+        };
+        let footer_at = header.len() + body_out_len(&body)?;
+        // a body lies within the message, so its plaintext fits as well
+        Ok(Located { body: Some(body), plaintext_len: body.plaintext_len() as usize, footer_at })
+    }
+
+    fn unframed(header: &Header, message: &[u8]) -> Result<Located> {
+        let truncated = Error::Truncated { offset: message.len() as u64 };
+        let body = message.get(header.len()..).unwrap_or_default();
+        let Some(len) = body.get(12..).and_then(|rest| rest.first_chunk::<8>()) else { return Err(truncated) };
+        let plaintext_len = usize::try_from(u64::from_be_bytes(*len)).unwrap_or(usize::MAX);
+        let end = plaintext_len.checked_add(header.len() + UNFRAMED_HEAD + TAG_LEN);
+        let Some(footer_at) = end.filter(|&end| end <= message.len()) else { return Err(truncated) };
+        if header.suite.signature.is_none() && footer_at < message.len() {
+            return Err(Error::Malformed { offset: footer_at as u64, what: "bytes after the end of the message" });
+        }
+        Ok(Located { body: None, plaintext_len, footer_at })
+    }
+}
+
+/// Decrypts into `out`, which has exactly [`Located::plaintext_len`] bytes. On failure `out` is zero.
+pub fn decrypt(
+    header: &Header,
+    located: &Located,
+    materials: &DecryptionMaterials,
+    message: &[u8],
+    mut out: Output<'_>,
+    control: &Control<'_>,
+) -> Result<Done> {
+    if out.len() != located.plaintext_len {
+        return Err(Error::Misuse(format!("the output has {} bytes, not {}", out.len(), located.plaintext_len)));
+    }
+    let opened = open(header, located, materials, message, out.reborrow(), control);
+    if let Err(error) = opened {
+        out.zero();
+        return Err(error);
+    }
+    Ok(Done {
+        plaintext_bytes: located.plaintext_len as u64,
+        message_bytes: message.len() as u64,
+        frames: located.frames(),
+        message_id: header.message_id.clone(),
+    })
+}
+
+fn open(
+    header: &Header,
+    located: &Located,
+    materials: &DecryptionMaterials,
+    message: &[u8],
+    out: Output<'_>,
+    control: &Control<'_>,
+) -> Result<()> {
+    let opener = Opener::new(header, materials)?;
+    let body_bytes = &message[header.len()..located.footer_at];
+    match &located.body {
+        None => opener.open_unframed(body_bytes, out)?,
+        Some(body) => {
+            let runs = Runs::new(body, body_bytes, out, Side::Decrypt);
+            parallel(control, runs, || Ok(()), |(), (run, body, out)| {
+                opener.open(&run, body, out)?;
+                control.advance(run.plaintext_len);
+                Ok(())
+            })?;
+        }
+    }
+    if let Some(signature) = header.suite.signature {
+        let mut signed = Digester::new(signature.hash);
+        signed.update(&message[..located.footer_at]);
+        Opener::verify(materials, signed, &message[located.footer_at..], located.footer_at as u64)?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Encrypt,
+    Decrypt,
+}
+
+/// The runs of a body with the parts of input and output that belong to each.
+struct Runs<'a> {
+    grid: crate::message::Grid,
+    next: u32,
+    input: &'a [u8],
+    output: Option<Output<'a>>,
+    side: Side,
+}
+
+impl<'a> Runs<'a> {
+    fn new(body: &Body, input: &'a [u8], output: Output<'a>, side: Side) -> Self {
+        Runs { grid: body.grid(RUN_BYTES), next: 0, input, output: Some(output), side }
+    }
+}
+
+impl<'a> Iterator for Runs<'a> {
+    type Item = (Run, &'a [u8], Output<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next == self.grid.runs() {
+            return None;
+        }
+        let run = self.grid.run(self.next);
+        self.next += 1;
+        let (input_len, output_len) = match self.side {
+            Side::Encrypt => (run.plaintext_len, run.body_len),
+            Side::Decrypt => (run.body_len, run.plaintext_len),
+        };
+        let (input, input_rest) = self.input.split_at(input_len);
+        let (output, output_rest) = self.output.take()?.split_at(output_len);
+        self.input = input_rest;
+        self.output = Some(output_rest);
+        Some((run, input, output))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.grid.runs() - self.next) as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Runs<'_> {}

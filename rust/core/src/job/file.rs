@@ -1,0 +1,193 @@
+//! From file to file: every worker reads a run of frames straight into its slots, works in place, and writes it.
+
+use std::io::{IoSlice, Write};
+
+use super::end::{HEAD, body_to_end};
+use super::source::read_header;
+use super::stream::{self, Incoming};
+use super::vectored::{PageBuffer, read_all, slots, slots_mut, write_all};
+use super::{AtomicFile, Done, RUN_BYTES, SourceFile};
+use crate::error::{Error, Result};
+use crate::message::{Body, Caps, Content, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, Sealer};
+use crate::pipeline::{Control, parallel};
+
+/// Encrypts a file. `target` holds the whole message afterwards and is not yet committed.
+pub fn encrypt(
+    materials: &EncryptionMaterials,
+    source: &SourceFile,
+    target: &AtomicFile,
+    control: &Control<'_>,
+) -> Result<Done> {
+    let done = match materials.suite().signature {
+        Some(_) => stream::encrypt(materials, source.file(), target.file(), control)?,
+        None => encrypt_frames(materials, source, target, control)?,
+    };
+    match done.plaintext_bytes == source.len() {
+        true => source.unchanged().map(|()| done),
+        false => Err(source.changed()),
+    }
+}
+
+fn encrypt_frames(
+    materials: &EncryptionMaterials,
+    source: &SourceFile,
+    target: &AtomicFile,
+    control: &Control<'_>,
+) -> Result<Done> {
+    let sealer = Sealer::new(materials)?;
+    let body = Body::of_plaintext(source.len(), materials.frame_length())?;
+    let grid = body.grid(RUN_BYTES);
+    let buffer = || Ok(PageBuffer::new(grid.run_len()));
+    parallel(control, 0..grid.runs(), buffer, |buffer, index| {
+        let run = grid.run(index);
+        let bytes = buffer.first(run.body_len);
+        let mut plaintext = slots_mut(bytes, run.slots());
+        if !read_all(source.file(), &mut plaintext, run.plaintext_at).map_err(Error::io("read", source.path()))? {
+            return Err(source.changed());
+        }
+        sealer.seal_in_place(&run, bytes)?;
+        write_run(target, sealer.header(), &run, bytes)?;
+        control.advance(run.plaintext_len);
+        Ok(())
+    })?;
+    Ok(Done {
+        plaintext_bytes: source.len(),
+        message_bytes: sealer.header().len() as u64 + body.len(),
+        frames: body.frames(),
+        message_id: sealer.message_id().to_vec(),
+    })
+}
+
+/// The header goes out with the first run, so that a small message is one system call.
+fn write_run(target: &AtomicFile, header: &[u8], run: &Run, bytes: &[u8]) -> Result<()> {
+    let written = match run.first {
+        1 => write_all(target.file(), &mut [IoSlice::new(header), IoSlice::new(bytes)], 0),
+        _ => write_all(target.file(), &mut [IoSlice::new(bytes)], header.len() as u64 + run.body_at),
+    };
+    written.map_err(Error::io("write", target.path()))
+}
+
+/// A file that starts with a header.
+#[derive(Debug)]
+pub struct MessageFile {
+    pub(super) source: SourceFile,
+    header: Header,
+}
+
+impl MessageFile {
+    /// Reads the header, of which nothing is authentic yet.
+    pub fn open(source: SourceFile, caps: &Caps) -> Result<Self> {
+        let (header, _) = read_header(&mut AtStart { source: &source, at: 0 }, caps)?;
+        Ok(MessageFile { source, header })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The file.
+    pub fn source(&self) -> &SourceFile {
+        &self.source
+    }
+
+    /// The body as its length tells it; only for unsigned framed messages, and not authentic yet.
+    pub fn body(&self, frame_length: u32) -> Result<Body> {
+        body_to_end(&self.header, frame_length, self.source.len(), |at| {
+            let mut head = [0; HEAD];
+            let mut slices = [std::io::IoSliceMut::new(&mut head)];
+            match read_all(self.source.file(), &mut slices, at).map_err(Error::io("read", self.source.path()))? {
+                true => Ok(head),
+                false => Err(Error::Truncated { offset: self.source.len() }),
+            }
+        })
+    }
+
+    /// Decrypts into `target`, which is not yet committed; without a target, only verifies.
+    pub fn decrypt(
+        &self,
+        materials: &DecryptionMaterials,
+        caps: &Caps,
+        target: Option<&AtomicFile>,
+        control: &Control<'_>,
+    ) -> Result<Done> {
+        match (self.header.content, self.header.suite.signature) {
+            (Content::Framed(frame_length), None) => self.decrypt_frames(frame_length, materials, target, control),
+            _ => self.decrypt_in_order(materials, caps, target, control),
+        }
+    }
+
+    fn decrypt_frames(
+        &self,
+        frame_length: u32,
+        materials: &DecryptionMaterials,
+        target: Option<&AtomicFile>,
+        control: &Control<'_>,
+    ) -> Result<Done> {
+        let opener = Opener::new(&self.header, materials)?;
+        let body = self.body(frame_length)?;
+        let grid = body.grid(RUN_BYTES);
+        let buffer = || Ok(PageBuffer::new(grid.run_len()));
+        parallel(control, 0..grid.runs(), buffer, |buffer, index| {
+            let run = grid.run(index);
+            let bytes = buffer.first(run.body_len);
+            self.read_run(&run, bytes)?;
+            opener.open_in_place(&run, bytes)?;
+            if let Some(target) = target {
+                let written = write_all(target.file(), &mut slots(bytes, run.slots()), run.plaintext_at);
+                written.map_err(Error::io("write", target.path()))?;
+            }
+            control.advance(run.plaintext_len);
+            Ok(())
+        })?;
+        Ok(Done {
+            plaintext_bytes: body.plaintext_len(),
+            message_bytes: self.source.len(),
+            frames: body.frames(),
+            message_id: self.header.message_id.clone(),
+        })
+    }
+
+    pub(super) fn read_run(&self, run: &Run, bytes: &mut [u8]) -> Result<()> {
+        let at = self.header.len() as u64 + run.body_at;
+        let mut slices = [std::io::IoSliceMut::new(bytes)];
+        match read_all(self.source.file(), &mut slices, at).map_err(Error::io("read", self.source.path()))? {
+            true => Ok(()),
+            false => Err(self.source.changed()),
+        }
+    }
+
+    /// Signed messages are hashed from start to end, non-framed ones are one piece.
+    fn decrypt_in_order(
+        &self,
+        materials: &DecryptionMaterials,
+        caps: &Caps,
+        target: Option<&AtomicFile>,
+        control: &Control<'_>,
+    ) -> Result<Done> {
+        let incoming = Incoming::open(AtStart { source: &self.source, at: 0 }, caps)?;
+        match target {
+            Some(target) => incoming.decrypt(materials, caps, target.file(), control),
+            None => incoming.decrypt(materials, caps, std::io::sink(), control),
+        }
+    }
+}
+
+/// Reads a file from its start without moving a shared position.
+struct AtStart<'a> {
+    source: &'a SourceFile,
+    at: u64,
+}
+
+impl std::io::Read for AtStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = std::os::unix::fs::FileExt::read_at(self.source.file(), buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// Writes everything to a writer that errors call by no name.
+pub(super) fn write_out(writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    writer.write_all(bytes).map_err(Error::io_unnamed("write the output"))
+}

@@ -1,0 +1,346 @@
+//! From stream to stream, in order, in constant memory.
+
+use std::io::{Read, Write};
+
+use super::buffer::{self, Located};
+use super::end::{HEAD, final_len};
+use super::file::write_out;
+use super::source::read_header;
+use super::{Done, RUN_BYTES};
+use crate::error::{Error, Result};
+use crate::key::TAG_LEN;
+use crate::message::{
+    Body, Caps, Content, DecryptionMaterials, EncryptionMaterials, FINAL_OVERHEAD, FRAME_OVERHEAD, Header,
+    MAX_FOOTER_LEN, MAX_FRAMES, Opener, Run, Sealer, UNFRAMED_HEAD, frames_per_run,
+};
+use crate::pipeline::{Control, Stage, ordered};
+use crate::primitives::digest::Digester;
+use crate::primitives::output::Output;
+
+/// Encrypts everything that `reader` gives.
+pub fn encrypt(
+    materials: &EncryptionMaterials,
+    reader: impl Read + Send,
+    mut writer: impl Write,
+    control: &Control<'_>,
+) -> Result<Done> {
+    let sealer = Sealer::new(materials)?;
+    let mut signed = materials.suite().signature.map(|signature| Digester::new(signature.hash));
+    let mut done = Done { message_id: sealer.message_id().to_vec(), ..Done::default() };
+    let mut emit = |bytes: &[u8]| {
+        if let Some(signed) = &mut signed {
+            signed.update(bytes);
+        }
+        done.message_bytes += bytes.len() as u64;
+        write_out(&mut writer, bytes)
+    };
+    emit(sealer.header())?;
+    let mut plaintext = Plaintext::new(reader, materials.frame_length());
+    ordered(
+        control,
+        |stage| plaintext.next(stage),
+        |stage| {
+            let run = unit(stage.unit)?;
+            stage.output.resize(run.body_len, 0);
+            sealer.seal(&run, &stage.input[..run.plaintext_len], Output::from(&mut stage.output[..]))
+        },
+        |stage| {
+            let run = unit(stage.unit)?;
+            emit(&stage.output)?;
+            done.plaintext_bytes += run.plaintext_len as u64;
+            done.frames += run.frames;
+            control.advance(run.plaintext_len);
+            Ok(())
+        },
+    )?;
+    if let Some(signed) = &signed {
+        let footer = Sealer::footer(materials, signed)?;
+        done.message_bytes += footer.len() as u64;
+        write_out(&mut writer, &footer)?;
+    }
+    writer.flush().map_err(Error::io_unnamed("write the output"))?;
+    Ok(done)
+}
+
+/// Every slot that was read has a run; this only says so to the compiler.
+fn unit(run: Option<Run>) -> Result<Run> {
+    run.ok_or_else(|| Error::Misuse("a stage without a run".into()))
+}
+
+/// Cuts a plaintext stream into runs. One byte more than a run is read, to know whether the run is the last.
+struct Plaintext<R> {
+    reader: R,
+    frame_length: u32,
+    per_run: u32,
+    number: u32,
+    ahead: Option<u8>,
+    ended: bool,
+}
+
+impl<R: Read> Plaintext<R> {
+    fn new(reader: R, frame_length: u32) -> Self {
+        let per_run = frames_per_run(frame_length, RUN_BYTES);
+        Plaintext { reader, frame_length, per_run, number: 1, ahead: None, ended: false }
+    }
+
+    fn next(&mut self, stage: &mut Stage<Option<Run>>) -> Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        let full = self.per_run as usize * self.frame_length as usize;
+        stage.input.clear();
+        stage.input.extend(self.ahead.take());
+        fill(&mut self.reader, &mut stage.input, full + 1)?;
+        self.ended = stage.input.len() <= full;
+        if !self.ended {
+            self.ahead = stage.input.pop();
+        }
+        let run = self.run(stage.input.len())?;
+        self.number += run.frames;
+        stage.unit = Some(run);
+        Ok(true)
+    }
+
+    fn run(&self, plaintext_len: usize) -> Result<Run> {
+        let mut body = Body::of_plaintext(plaintext_len as u64, self.frame_length)?;
+        let frames = body.frames();
+        if u64::from(self.number) + u64::from(frames) - 1 > u64::from(MAX_FRAMES) {
+            return Err(Error::Limit {
+                what: "the number of frames",
+                limit: u64::from(MAX_FRAMES),
+                found: u64::from(MAX_FRAMES) + 1,
+            });
+        }
+        body.regular += self.number - 1 + u32::from(!self.ended);
+        Ok(body.run(self.number, frames))
+    }
+}
+
+/// Reads until `buffer` has `len` bytes or the stream ends.
+fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, len: usize) -> Result<()> {
+    let missing = len - buffer.len();
+    buffer.reserve_exact(missing);
+    let read = reader.take(missing as u64).read_to_end(buffer);
+    read.map(drop).map_err(Error::io_unnamed("read the input"))
+}
+
+/// A message that arrives as a stream: its header has been read.
+#[derive(Debug)]
+pub struct Incoming<R> {
+    reader: R,
+    header: Header,
+    ahead: Vec<u8>,
+}
+
+impl<R: Read + Send> Incoming<R> {
+    /// Reads the header, of which nothing is authentic yet.
+    pub fn open(mut reader: R, caps: &Caps) -> Result<Self> {
+        let (header, ahead) = read_header(&mut reader, caps)?;
+        Ok(Incoming { reader, header, ahead })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Decrypts the rest. What `writer` has got when an error comes is a prefix of the plaintext that ends with a
+    /// frame; of a signed message the last run of frames is held back until the signature is verified.
+    pub fn decrypt(
+        self,
+        materials: &DecryptionMaterials,
+        caps: &Caps,
+        writer: impl Write,
+        control: &Control<'_>,
+    ) -> Result<Done> {
+        match self.header.content {
+            Content::Framed(frame_length) => self.decrypt_frames(frame_length, materials, writer, control),
+            Content::Unframed => self.decrypt_unframed(materials, caps, writer, control),
+        }
+    }
+
+    fn decrypt_frames(
+        self,
+        frame_length: u32,
+        materials: &DecryptionMaterials,
+        mut writer: impl Write,
+        control: &Control<'_>,
+    ) -> Result<Done> {
+        let header = self.header;
+        let opener = Opener::new(&header, materials)?;
+        let mut signed = header.suite.signature.map(|signature| Digester::new(signature.hash));
+        if let Some(signed) = &mut signed {
+            signed.update(&header.encoded());
+        }
+        let mut done = Done {
+            message_bytes: header.len() as u64,
+            message_id: header.message_id.clone(),
+            ..Done::default()
+        };
+        let mut frames = Frames::new(self.reader, self.ahead, frame_length, done.message_bytes, signed.is_some());
+        ordered(
+            control,
+            |stage| frames.next(stage),
+            |stage| {
+                let run = unit(stage.unit.run)?;
+                stage.output.resize(run.plaintext_len, 0);
+                opener.open(&run, &stage.input[..run.body_len], Output::from(&mut stage.output[..]))
+            },
+            |stage| {
+                let run = unit(stage.unit.run)?;
+                let (body, footer) = stage.input.split_at(run.body_len);
+                done.message_bytes += body.len() as u64;
+                if let Some(signed) = &mut signed {
+                    signed.update(body);
+                    if run.is_last {
+                        Opener::verify(materials, signed.clone(), footer, done.message_bytes)?;
+                        done.message_bytes += footer.len() as u64;
+                    }
+                }
+                write_out(&mut writer, &stage.output)?;
+                done.plaintext_bytes += run.plaintext_len as u64;
+                done.frames += run.frames;
+                control.advance(run.plaintext_len);
+                Ok(())
+            },
+        )?;
+        writer.flush().map_err(Error::io_unnamed("write the output"))?;
+        Ok(done)
+    }
+
+    /// Nothing may be released before the one tag at the end, so the body is held whole, up to its cap.
+    fn decrypt_unframed(
+        mut self,
+        materials: &DecryptionMaterials,
+        caps: &Caps,
+        mut writer: impl Write,
+        control: &Control<'_>,
+    ) -> Result<Done> {
+        let header = self.header;
+        let mut message = header.encoded();
+        let beyond = header.len() as u64
+            + (UNFRAMED_HEAD + TAG_LEN + MAX_FOOTER_LEN) as u64
+            + caps.unframed.saturating_add(1);
+        message.append(&mut self.ahead);
+        let mut rest = self.reader.take(beyond - message.len() as u64);
+        rest.read_to_end(&mut message).map_err(Error::io_unnamed("read the message"))?;
+        let located = Located::find(&header, &message)?;
+        if located.plaintext_len() as u64 > caps.unframed {
+            return Err(Error::Limit {
+                what: "a non-framed body",
+                limit: caps.unframed,
+                found: located.plaintext_len() as u64,
+            });
+        }
+        let mut plaintext = zeroize::Zeroizing::new(vec![0; located.plaintext_len()]);
+        let out = Output::from(&mut plaintext[..]);
+        let done = buffer::decrypt(&header, &located, materials, &message, out, control)?;
+        write_out(&mut writer, &plaintext)?;
+        writer.flush().map_err(Error::io_unnamed("write the output"))?;
+        Ok(done)
+    }
+}
+
+/// A run of a framed body in a slot, and what follows the last one.
+#[derive(Debug, Default)]
+struct Piece {
+    run: Option<Run>,
+}
+
+/// Cuts a framed body into runs. Frames have one length until the final one, which says so at its start.
+struct Frames<R> {
+    reader: R,
+    ahead: Vec<u8>,
+    frame_length: u32,
+    per_run: u32,
+    number: u32,
+    at: u64,
+    signed: bool,
+    ended: bool,
+}
+
+impl<R: Read> Frames<R> {
+    fn new(reader: R, ahead: Vec<u8>, frame_length: u32, at: u64, signed: bool) -> Self {
+        let per_run = frames_per_run(frame_length, RUN_BYTES);
+        Frames { reader, ahead, frame_length, per_run, number: 1, at, signed, ended: false }
+    }
+
+    fn stride(&self) -> usize {
+        self.frame_length as usize + FRAME_OVERHEAD
+    }
+
+    fn next(&mut self, stage: &mut Stage<Piece>) -> Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        // 1. a run of regular frames and the head of the frame after it
+        let regular = self.per_run as usize * self.stride();
+        stage.input.clear();
+        stage.input.append(&mut self.ahead);
+        if stage.input.len() < regular + HEAD {
+            fill(&mut self.reader, &mut stage.input, regular + HEAD)?;
+        }
+        // 2. the final frame, if it is among them
+        let found = (0..self.per_run).find_map(|index| self.final_at(&stage.input, index));
+        let run = match found {
+            Some((before, final_len)) => self.last(&mut stage.input, before, final_len)?,
+            None if stage.input.len() < regular + HEAD => return Err(self.truncated(&stage.input)),
+            None => {
+                self.ahead = stage.input.split_off(regular);
+                let body = Body { frame_length: self.frame_length, regular: MAX_FRAMES - 1, final_len: 0 };
+                self.checked(self.per_run)?;
+                body.run(self.number, self.per_run)
+            }
+        };
+        self.number += run.frames;
+        self.at += run.body_len as u64;
+        stage.unit = Piece { run: Some(run) };
+        Ok(true)
+    }
+
+    fn final_at(&self, bytes: &[u8], index: u32) -> Option<(u32, u32)> {
+        let head = bytes.get(index as usize * self.stride()..)?.first_chunk::<HEAD>()?;
+        final_len(head).map(|len| (index, len))
+    }
+
+    /// The last run: `before` regular frames and the final one. Takes in the footer, and insists on the end.
+    fn last(&mut self, bytes: &mut Vec<u8>, before: u32, final_len: u32) -> Result<Run> {
+        let start = before as usize * self.stride();
+        if final_len > self.frame_length {
+            let offset = self.at + start as u64 + 20;
+            return Err(Error::Malformed { offset, what: "a final frame above the frame length" });
+        }
+        let end = start + FINAL_OVERHEAD + final_len as usize;
+        if bytes.len() < end {
+            // a final frame is longer than a regular one by less than a head
+            fill(&mut self.reader, bytes, end)?;
+        }
+        if bytes.len() < end {
+            return Err(self.truncated(bytes));
+        }
+        let beyond = if self.signed { end + MAX_FOOTER_LEN + 1 } else { end + 1 };
+        if bytes.len() < beyond {
+            fill(&mut self.reader, bytes, beyond)?;
+        }
+        if bytes.len() > end && !self.signed {
+            let offset = self.at + end as u64;
+            return Err(Error::Malformed { offset, what: "bytes after the end of the message" });
+        }
+        self.ended = true;
+        self.checked(before + 1)?;
+        let regular = self.number - 1 + before;
+        let body = Body { frame_length: self.frame_length, regular, final_len };
+        Ok(body.run(self.number, before + 1))
+    }
+
+    fn checked(&self, frames: u32) -> Result<()> {
+        match u64::from(self.number) + u64::from(frames) - 1 > u64::from(MAX_FRAMES) {
+            true => Err(Error::Malformed { offset: self.at, what: "more frames than the format has numbers" }),
+            false => Ok(()),
+        }
+    }
+
+    fn truncated(&self, bytes: &[u8]) -> Error {
+        Error::Truncated { offset: self.at + bytes.len() as u64 }
+    }
+}

@@ -1,0 +1,61 @@
+//! How a caller watches and stops a running job.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// Shared between the threads of a job and whoever watches it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Plaintext bytes processed. Written once a run of frames, never once a frame.
+    pub bytes_done: AtomicU64,
+    /// Plaintext bytes in all, once known.
+    pub bytes_total: AtomicU64,
+    /// Files done.
+    pub files_done: AtomicU64,
+    /// Files in all, once known.
+    pub files_total: AtomicU64,
+    cancelled: AtomicBool,
+}
+
+impl Progress {
+    /// Asks the job to stop at its next run of frames.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether someone asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// What a job is given besides its data.
+pub struct Control<'a> {
+    /// Threads to use, the caller's own included.
+    pub workers: usize,
+    /// Where progress is told and cancelling is heard.
+    pub progress: &'a Progress,
+    /// Called by the calling thread between runs; an error stops the job. Python checks its signals here.
+    pub poll: &'a (dyn Fn() -> Result<()> + Sync),
+}
+
+impl Control<'_> {
+    /// Fails if the job was cancelled.
+    pub fn check(&self) -> Result<()> {
+        match self.progress.is_cancelled() {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// Tells that this many plaintext bytes are done.
+    pub fn advance(&self, bytes: usize) {
+        self.progress.bytes_done.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// How many threads this process may run at once, by affinity and control group.
+pub fn available_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
