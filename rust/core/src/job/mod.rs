@@ -2,6 +2,7 @@
 
 mod atomic;
 pub mod buffer;
+mod descriptor;
 mod end;
 pub mod file;
 pub mod ranged;
@@ -11,7 +12,8 @@ mod vectored;
 mod writer;
 
 pub use atomic::{AtomicFile, Replace, is_temporary, sync_directory};
-pub use source::{Descriptor, SourceFile};
+pub use descriptor::{DescriptorReader, DescriptorWriter};
+pub use source::SourceFile;
 pub use writer::Writer;
 
 /// What a job did.

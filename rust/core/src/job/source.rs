@@ -1,15 +1,12 @@
-//! What is read: a regular file that must not change meanwhile, or a stream.
+//! A regular file that must not change while it is read, and the header at the start of a stream.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use crate::error::{Error, Result};
 use crate::message::{Caps, Header};
-use crate::pipeline::Progress;
 
 /// A regular file, as it was when it was opened.
 #[derive(Debug)]
@@ -96,34 +93,4 @@ pub(super) fn read_header(reader: &mut impl Read, caps: &Caps) -> Result<(Header
     Err(Error::Truncated { offset: bytes.len() as u64 })
 }
 
-/// A pipe, socket or terminal that can be left alone when the job is cancelled.
-#[derive(Debug)]
-pub struct Descriptor<'a> {
-    file: &'a File,
-    progress: &'a Progress,
-}
-
-impl<'a> Descriptor<'a> {
-    /// Reads from this descriptor until its end or until `progress` is cancelled.
-    pub fn new(file: &'a File, progress: &'a Progress) -> Self {
-        Descriptor { file, progress }
-    }
-}
-
-impl Read for Descriptor<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let mut waiting = [PollFd::new(self.file, PollFlags::IN)];
-            match poll(&mut waiting, Some(&LOOK_UP)) {
-                Ok(0) if self.progress.is_cancelled() => return Err(io::ErrorKind::Interrupted.into()),
-                Ok(0) | Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => return (&mut &*self.file).read(buffer),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}
-
 const FIRST_READ: usize = 4096;
-/// How long a cancelled job may wait for input.
-const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };

@@ -1,0 +1,121 @@
+//! What Python owns and Rust uses without the GIL: buffers, new results that are not zeroed first, descriptors.
+//!
+//! The one file of this crate with `unsafe`. Its promise leans on one that callers must keep (docs: "do not change a
+//! buffer during a call"): the buffer protocol keeps the memory in place, but not still.
+#![expect(unsafe_code, reason = "memory that Python owns, used without the GIL; see each block")]
+
+use std::ffi::c_char;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::ptr;
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyMemoryError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use strongroom_core::primitives::output::Output;
+
+/// Memory of any C-contiguous buffer, held until dropped.
+pub(crate) struct Borrowed(PyUntypedBuffer);
+
+// SAFETY: the exporter keeps memory and length fixed while the buffer is held (buffer protocol), and the accessors
+// below only touch that memory; releasing it needs the GIL, which PyUntypedBuffer takes by itself.
+unsafe impl Sync for Borrowed {}
+
+impl Borrowed {
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let buffer = PyUntypedBuffer::get(object)?;
+        match buffer.is_c_contiguous() {
+            true => Ok(Borrowed(buffer)),
+            false => Err(PyBufferError::new_err("the buffer is not contiguous")),
+        }
+    }
+
+    /// The same, for a buffer that will be written.
+    pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let borrowed = Self::new(object)?;
+        match borrowed.0.readonly() {
+            false => Ok(borrowed),
+            true => Err(PyBufferError::new_err("the buffer is read-only")),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len_bytes()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.len() == 0 {
+            return &[];
+        }
+        // SAFETY: contiguous memory of that many bytes, kept in place while `self` lives; callers keep it still
+        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast(), self.len()) }
+    }
+
+    /// All of a writable buffer.
+    pub(crate) fn output(&mut self) -> Output<'_> {
+        Output::new(slice(self.0.buf_ptr().cast(), self.len()))
+    }
+
+    /// Whether both share memory, in which case neither can be written from the other.
+    pub(crate) fn overlaps(&self, other: &Borrowed) -> bool {
+        let (a, b) = (self.bytes().as_ptr_range(), other.bytes().as_ptr_range());
+        a.start < b.end && b.start < a.end
+    }
+}
+
+/// A `bytes` object that is being written: not zeroed first, and not given to anyone before it is whole.
+pub(crate) struct NewBytes {
+    object: Py<PyBytes>,
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: the object has one owner, this; its memory does not move
+unsafe impl Send for NewBytes {}
+// SAFETY: as above, and shared references give no access to the memory
+unsafe impl Sync for NewBytes {}
+
+impl NewBytes {
+    pub(crate) fn new(py: Python<'_>, len: usize) -> PyResult<Self> {
+        let size = isize::try_from(len).map_err(|_| PyMemoryError::new_err("a result beyond the address space"))?;
+        // SAFETY: a null pointer asks for uninitialised memory of that size, for the creator to fill
+        let raw = unsafe { ffi::PyBytes_FromStringAndSize(ptr::null::<c_char>(), size) };
+        // SAFETY: a new reference, or null with an exception set
+        let object = unsafe { Bound::from_owned_ptr_or_err(py, raw) }?;
+        // SAFETY: `object` is a bytes object
+        let start = unsafe { ffi::PyBytes_AsString(object.as_ptr()) };
+        let object = object.cast_into::<PyBytes>()?.unbind();
+        Ok(NewBytes { object, start: start.cast(), len })
+    }
+
+    pub(crate) fn output(&mut self) -> Output<'_> {
+        Output::new(slice(self.start, self.len))
+    }
+
+    /// Gives the object away; every byte has been written.
+    pub(crate) fn finish(self) -> Py<PyBytes> {
+        self.object
+    }
+}
+
+/// A descriptor of our own for the open file that the caller's number stands for.
+pub(crate) fn duplicate(descriptor: RawFd) -> io::Result<File> {
+    if descriptor < 0 {
+        return Err(io::Error::from_raw_os_error(rustix::io::Errno::BADF.raw_os_error()));
+    }
+    // SAFETY: not -1; used for one call, which says EBADF if it is not open
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    Ok(File::from(rustix::io::fcntl_dupfd_cloexec(borrowed, 3)?))
+}
+
+fn slice<'a>(start: *mut u8, len: usize) -> &'a mut [MaybeUninit<u8>] {
+    if len == 0 {
+        return &mut [];
+    }
+    // SAFETY: both callers own that much writable memory for as long as the borrow that they return lasts
+    unsafe { std::slice::from_raw_parts_mut(start.cast(), len) }
+}

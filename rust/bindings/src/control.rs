@@ -1,0 +1,112 @@
+//! `Control`: how Python watches and stops a job.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use strongroom_core::error::{Error, Result};
+use strongroom_core::pipeline::{self, Progress, available_workers};
+
+/// Watches and stops one job.
+#[pyclass(frozen, module = "strongroom.crypto")]
+#[derive(Clone)]
+pub(crate) struct Control {
+    workers: usize,
+    progress: Arc<Progress>,
+}
+
+#[pymethods]
+impl Control {
+    #[new]
+    #[pyo3(signature = (workers = None))]
+    fn new(workers: Option<usize>) -> Self {
+        let workers = workers.unwrap_or_else(available_workers).max(1);
+        Control { workers, progress: Arc::default() }
+    }
+
+    #[getter]
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    #[getter]
+    fn bytes_done(&self) -> u64 {
+        self.progress.bytes_done.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn bytes_total(&self) -> u64 {
+        self.progress.bytes_total.load(Ordering::Relaxed)
+    }
+
+    #[setter]
+    fn set_bytes_total(&self, total: u64) {
+        self.progress.bytes_total.store(total, Ordering::Relaxed);
+    }
+
+    #[getter]
+    fn files_done(&self) -> u64 {
+        self.progress.files_done.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn files_total(&self) -> u64 {
+        self.progress.files_total.load(Ordering::Relaxed)
+    }
+
+    fn cancel(&self) {
+        self.progress.cancel();
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.progress.is_cancelled()
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Control { workers: available_workers(), progress: Arc::default() }
+    }
+}
+
+impl Control {
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+}
+
+/// Runs a job with the caller's control, or with one of its own. The job polls Python's signals as it goes.
+pub(crate) fn with_control<T>(
+    given: Option<&Control>,
+    job: impl FnOnce(&pipeline::Control<'_>) -> Result<T>,
+) -> Result<T> {
+    let own = Progress::default();
+    let (workers, progress) = match given {
+        Some(control) => (control.workers, &*control.progress),
+        None => (available_workers(), &own),
+    };
+    let signals = Signals { start: Instant::now(), looked: AtomicU64::new(0) };
+    job(&pipeline::Control { workers, progress, poll: &|| signals.look() })
+}
+
+/// Looks for signals now and then: each look takes the GIL.
+struct Signals {
+    start: Instant,
+    looked: AtomicU64,
+}
+
+impl Signals {
+    fn look(&self) -> Result<()> {
+        // milliseconds of a running job fit 64 bits
+        let now = self.start.elapsed().as_millis() as u64;
+        if now < self.looked.load(Ordering::Relaxed) + LOOK_EVERY_MS {
+            return Ok(());
+        }
+        self.looked.store(now, Ordering::Relaxed);
+        Python::attach(|py| py.check_signals()).map_err(|error| Error::Caller(Box::new(error)))
+    }
+}
+
+const LOOK_EVERY_MS: u64 = 50;

@@ -1,0 +1,261 @@
+//! Message files, whole and by range, and the two file objects.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use strongroom_core::error::{Error, Result};
+use strongroom_core::job::file::{self, MessageFile as CoreMessageFile};
+use strongroom_core::job::{self, AtomicFile, Replace, SourceFile, ranged};
+use strongroom_core::message;
+
+use crate::buffer::{Borrowed, NewBytes};
+use crate::control::{Control, with_control};
+use crate::error::to_py;
+use crate::header::{Caps, Header, caps};
+use crate::materials::{DecryptionMaterials, EncryptionMaterials};
+
+/// What a job did.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct Done(pub(crate) job::Done);
+
+#[pymethods]
+impl Done {
+    #[getter]
+    fn plaintext_bytes(&self) -> u64 {
+        self.0.plaintext_bytes
+    }
+
+    #[getter]
+    fn message_bytes(&self) -> u64 {
+        self.0.message_bytes
+    }
+
+    #[getter]
+    fn frames(&self) -> u32 {
+        self.0.frames
+    }
+
+    #[getter]
+    fn message_id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.message_id)
+    }
+}
+
+/// Encrypts a regular file into a new file, which appears whole or not at all.
+#[pyfunction]
+#[pyo3(signature = (materials, source, target, *, force = false, control = None))]
+pub(crate) fn encrypt_file(
+    py: Python<'_>,
+    materials: &EncryptionMaterials,
+    source: OsString,
+    target: OsString,
+    force: bool,
+    control: Option<&Control>,
+) -> PyResult<Done> {
+    detached(py, control, |control| {
+        let source = SourceFile::open(Path::new(&source))?;
+        let target = AtomicFile::create(Path::new(&target), replace(force))?;
+        let done = file::encrypt(&materials.0, &source, &target, control)?;
+        target.commit()?;
+        Ok(Done(done))
+    })
+}
+
+/// A file that starts with a header.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct MessageFile {
+    message: CoreMessageFile,
+    caps: message::Caps,
+}
+
+#[pymethods]
+impl MessageFile {
+    #[staticmethod]
+    #[pyo3(signature = (path, caps = None))]
+    fn open(py: Python<'_>, path: OsString, caps: Option<&Caps>) -> PyResult<Self> {
+        let caps = self::caps(caps);
+        let open = || CoreMessageFile::open(SourceFile::open(Path::new(&path))?, &caps);
+        Ok(MessageFile { message: py.detach(open).map_err(to_py)?, caps })
+    }
+
+    #[getter]
+    fn header(&self) -> Header {
+        Header(self.message.header().clone())
+    }
+
+    /// Bytes of the file.
+    fn __len__(&self) -> usize {
+        // a file's length fits the address space of the supported machines
+        self.message.source().len() as usize
+    }
+
+    /// Frames and plaintext bytes as the length tells them; only for unsigned framed messages, and not authentic.
+    fn layout(&self) -> PyResult<Option<(u32, u64)>> {
+        match (self.message.header().frame_length(), self.message.header().suite.signature) {
+            (Some(frame_length), None) => {
+                let body = self.message.body(frame_length).map_err(to_py)?;
+                Ok(Some((body.frames(), body.plaintext_len())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Decrypts into a new file, which appears whole or not at all.
+    #[pyo3(signature = (materials, target, *, force = false, control = None))]
+    fn decrypt(
+        &self,
+        py: Python<'_>,
+        materials: &DecryptionMaterials,
+        target: OsString,
+        force: bool,
+        control: Option<&Control>,
+    ) -> PyResult<Done> {
+        detached(py, control, |control| {
+            let target = AtomicFile::create(Path::new(&target), replace(force))?;
+            let done = self.message.decrypt(&materials.0, &self.caps, Some(&target), control)?;
+            target.commit()?;
+            Ok(Done(done))
+        })
+    }
+
+    /// Authenticates every byte and writes nothing.
+    #[pyo3(signature = (materials, control = None))]
+    fn verify(
+        &self,
+        py: Python<'_>,
+        materials: &DecryptionMaterials,
+        control: Option<&Control>,
+    ) -> PyResult<Done> {
+        detached(py, control, |control| self.message.decrypt(&materials.0, &self.caps, None, control).map(Done))
+    }
+}
+
+/// A message file open for reading at any position. Thread-safe; has no position of its own.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct RangedReader(ranged::Ranged);
+
+#[pymethods]
+impl RangedReader {
+    #[staticmethod]
+    #[pyo3(signature = (path, header, materials, caps = None))]
+    fn open(
+        py: Python<'_>,
+        path: OsString,
+        header: &Header,
+        materials: &DecryptionMaterials,
+        caps: Option<&Caps>,
+    ) -> PyResult<Self> {
+        let caps = self::caps(caps);
+        let open = || {
+            let message = CoreMessageFile::open(SourceFile::open(Path::new(&path))?, &caps)?;
+            match message.header().message_id == header.0.message_id {
+                true => ranged::Ranged::open(message, &materials.0).map(RangedReader),
+                false => Err(Error::SourceChanged(path.clone().into())),
+            }
+        };
+        py.detach(open).map_err(to_py)
+    }
+
+    /// Bytes of the plaintext, authenticated.
+    fn __len__(&self) -> usize {
+        self.0.plaintext_len() as usize
+    }
+
+    /// Reads into a buffer, from a position on; says how many bytes.
+    #[pyo3(signature = (at, out, control = None))]
+    fn read_into(
+        &self,
+        py: Python<'_>,
+        at: u64,
+        out: &Bound<'_, PyAny>,
+        control: Option<&Control>,
+    ) -> PyResult<usize> {
+        let mut out = Borrowed::writable(out)?;
+        let out = out.output();
+        detached(py, control, |control| self.0.read_at(at, out, control))
+    }
+
+    /// Reads at most `length` bytes from a position on.
+    #[pyo3(signature = (at, length, control = None))]
+    fn read(&self, py: Python<'_>, at: u64, length: u64, control: Option<&Control>) -> PyResult<Py<PyBytes>> {
+        let left = self.0.plaintext_len().saturating_sub(at);
+        let mut bytes = NewBytes::new(py, length.min(left) as usize)?;
+        let out = bytes.output();
+        detached(py, control, |control| self.0.read_at(at, out, control))?;
+        Ok(bytes.finish())
+    }
+}
+
+/// A message file that is written piece by piece. Until `finish` there is no file; after `abort` there never is.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct MessageWriter(Mutex<Option<job::Writer>>);
+
+#[pymethods]
+impl MessageWriter {
+    #[new]
+    #[pyo3(signature = (materials, target, *, force = false))]
+    fn new(materials: &EncryptionMaterials, target: OsString, force: bool) -> PyResult<Self> {
+        let workers = strongroom_core::pipeline::available_workers();
+        let writer = AtomicFile::create(Path::new(&target), replace(force))
+            .and_then(|target| job::Writer::new(materials.0.clone(), target, workers));
+        Ok(MessageWriter(Mutex::new(Some(writer.map_err(to_py)?))))
+    }
+
+    #[pyo3(signature = (plaintext, control = None))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        plaintext: &Bound<'_, PyAny>,
+        control: Option<&Control>,
+    ) -> PyResult<usize> {
+        let plaintext = Borrowed::new(plaintext)?;
+        detached(py, control, |control| {
+            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut writer = held.take().ok_or_else(closed)?;
+            // a writer that failed is not put back: what it has written is not a message
+            writer.write(plaintext.bytes(), control)?;
+            *held = Some(writer);
+            Ok(plaintext.len())
+        })
+    }
+
+    fn tell(&self) -> PyResult<u64> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(job::Writer::position).ok_or_else(closed).map_err(to_py)
+    }
+
+    #[pyo3(signature = (control = None))]
+    fn finish(&self, py: Python<'_>, control: Option<&Control>) -> PyResult<Done> {
+        detached(py, control, |control| {
+            let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
+            writer.finish(control).map(Done)
+        })
+    }
+
+    fn abort(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+fn closed() -> Error {
+    Error::Misuse("this writer is closed, or failed before".into())
+}
+
+pub(crate) fn replace(force: bool) -> Replace {
+    match force {
+        true => Replace::Existing,
+        false => Replace::Never,
+    }
+}
+
+/// Runs a job without the GIL.
+pub(crate) fn detached<T: Send>(
+    py: Python<'_>,
+    control: Option<&Control>,
+    job: impl FnOnce(&strongroom_core::pipeline::Control<'_>) -> Result<T> + Send,
+) -> PyResult<T> {
+    py.detach(|| with_control(control, job)).map_err(to_py)
+}
