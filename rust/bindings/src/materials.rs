@@ -28,7 +28,7 @@ impl SigningKey {
     fn for_suite(suite: u16) -> PyResult<Option<Self>> {
         let Some(signature) = Suite::by_id(suite).map_err(to_py)?.signature else { return Ok(None) };
         let key = ecdsa::SigningKey::generate(signature).map_err(to_py)?;
-        let public_key = message::public_key_value(&key);
+        let public_key = message::public_key_value(&key).map_err(to_py)?;
         Ok(Some(SigningKey { public_key, key: Mutex::new(Some(key)) }))
     }
 

@@ -10,5 +10,9 @@
 pub mod cache;
 pub mod context;
 pub mod error;
+pub mod job;
 pub mod key;
+pub mod message;
+pub mod pipeline;
+pub mod primitives;
 pub mod suite;

@@ -38,11 +38,16 @@ pub fn encrypt(
         Some(signature) => seal_signed(materials, signature, &sealer, &body, plaintext, body_out, control)?,
         None => {
             let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt);
-            parallel(control, runs, || Ok(()), |(), (run, plaintext, out)| {
-                sealer.seal(&run, plaintext, out)?;
-                control.advance(run.plaintext_len);
-                Ok(())
-            })?;
+            parallel(
+                control,
+                runs,
+                || Ok(()),
+                |(), (run, plaintext, out)| {
+                    sealer.seal(&run, plaintext, out)?;
+                    control.advance(run.plaintext_len);
+                    Ok(())
+                },
+            )?;
         }
     }
     Ok(Done {
@@ -129,12 +134,17 @@ impl Located {
     fn unframed(header: &Header, message: &[u8]) -> Result<Located> {
         let truncated = Error::Truncated { offset: message.len() as u64 };
         let body = message.get(header.len()..).unwrap_or_default();
-        let Some(len) = body.get(12..).and_then(|rest| rest.first_chunk::<8>()) else { return Err(truncated) };
+        let Some(len) = body.get(12..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return Err(truncated);
+        };
         let plaintext_len = usize::try_from(u64::from_be_bytes(*len)).unwrap_or(usize::MAX);
         let end = plaintext_len.checked_add(header.len() + UNFRAMED_HEAD + TAG_LEN);
         let Some(footer_at) = end.filter(|&end| end <= message.len()) else { return Err(truncated) };
         if header.suite.signature.is_none() && footer_at < message.len() {
-            return Err(Error::Malformed { offset: footer_at as u64, what: "bytes after the end of the message" });
+            return Err(Error::Malformed {
+                offset: footer_at as u64,
+                what: "bytes after the end of the message",
+            });
         }
         Ok(Located { body: None, plaintext_len, footer_at })
     }
@@ -150,7 +160,11 @@ pub fn decrypt(
     control: &Control<'_>,
 ) -> Result<Done> {
     if out.len() != located.plaintext_len {
-        return Err(Error::Misuse(format!("the output has {} bytes, not {}", out.len(), located.plaintext_len)));
+        return Err(Error::Misuse(format!(
+            "the output has {} bytes, not {}",
+            out.len(),
+            located.plaintext_len
+        )));
     }
     let opened = open(header, located, materials, message, out.reborrow(), control);
     if let Err(error) = opened {
@@ -179,11 +193,16 @@ fn open(
         None => opener.open_unframed(body_bytes, out)?,
         Some(body) => {
             let runs = Runs::new(body, body_bytes, out, Side::Decrypt);
-            parallel(control, runs, || Ok(()), |(), (run, body, out)| {
-                opener.open(&run, body, out)?;
-                control.advance(run.plaintext_len);
-                Ok(())
-            })?;
+            parallel(
+                control,
+                runs,
+                || Ok(()),
+                |(), (run, body, out)| {
+                    opener.open(&run, body, out)?;
+                    control.advance(run.plaintext_len);
+                    Ok(())
+                },
+            )?;
         }
     }
     if let Some(signature) = header.suite.signature {

@@ -8,7 +8,9 @@ use super::stream::{self, Incoming};
 use super::vectored::{PageBuffer, read_all, slots, slots_mut, write_all};
 use super::{AtomicFile, Done, RUN_BYTES, SourceFile};
 use crate::error::{Error, Result};
-use crate::message::{Body, Caps, Content, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, Sealer};
+use crate::message::{
+    Body, Caps, Content, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, Sealer,
+};
 use crate::pipeline::{Control, parallel};
 
 /// Encrypts a file. `target` holds the whole message afterwards and is not yet committed.
@@ -42,7 +44,9 @@ fn encrypt_frames(
         let run = grid.run(index);
         let bytes = buffer.first(run.body_len);
         let mut plaintext = slots_mut(bytes, run.slots());
-        if !read_all(source.file(), &mut plaintext, run.plaintext_at).map_err(Error::io("read", source.path()))? {
+        if !read_all(source.file(), &mut plaintext, run.plaintext_at)
+            .map_err(Error::io("read", source.path()))?
+        {
             return Err(source.changed());
         }
         sealer.seal_in_place(&run, bytes)?;
@@ -96,7 +100,9 @@ impl MessageFile {
         body_to_end(&self.header, frame_length, self.source.len(), |at| {
             let mut head = [0; HEAD];
             let mut slices = [std::io::IoSliceMut::new(&mut head)];
-            match read_all(self.source.file(), &mut slices, at).map_err(Error::io("read", self.source.path()))? {
+            match read_all(self.source.file(), &mut slices, at)
+                .map_err(Error::io("read", self.source.path()))?
+            {
                 true => Ok(head),
                 false => Err(Error::Truncated { offset: self.source.len() }),
             }
@@ -112,7 +118,9 @@ impl MessageFile {
         control: &Control<'_>,
     ) -> Result<Done> {
         match (self.header.content, self.header.suite.signature) {
-            (Content::Framed(frame_length), None) => self.decrypt_frames(frame_length, materials, target, control),
+            (Content::Framed(frame_length), None) => {
+                self.decrypt_frames(frame_length, materials, target, control)
+            }
             _ => self.decrypt_in_order(materials, caps, target, control),
         }
     }

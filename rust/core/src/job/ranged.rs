@@ -1,8 +1,8 @@
 //! Reading any part of a message file, and only the frames that hold it.
 
+use super::RUN_BYTES;
 use super::file::MessageFile;
 use super::vectored::PageBuffer;
-use super::RUN_BYTES;
 use crate::error::{Error, Result};
 use crate::message::{Body, Content, DecryptionMaterials, Opener, Run, frames_per_run};
 use crate::pipeline::{Control, parallel};
@@ -23,7 +23,9 @@ impl Ranged {
     pub fn open(message: MessageFile, materials: &DecryptionMaterials) -> Result<Self> {
         let frame_length = match (message.header().content, message.header().suite.signature) {
             (Content::Framed(frame_length), None) => frame_length,
-            (Content::Unframed, _) => return Err(Error::Unsupported("a non-framed message has no ranges".into())),
+            (Content::Unframed, _) => {
+                return Err(Error::Unsupported("a non-framed message has no ranges".into()));
+            }
             (_, Some(_)) => {
                 let why = "a signed message is authentic only as a whole, so it has no ranges";
                 return Err(Error::Unsupported(why.into()));

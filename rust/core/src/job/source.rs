@@ -80,7 +80,10 @@ pub(super) fn read_header(reader: &mut impl Read, caps: &Caps) -> Result<(Header
     let mut bytes = Vec::new();
     for step in (0..).map(|doubling| FIRST_READ << doubling) {
         let want = step.min(caps.header + FIRST_READ) - bytes.len();
-        let got = reader.take(want as u64).read_to_end(&mut bytes).map_err(Error::io_unnamed("read the message"))?;
+        let got = reader
+            .take(want as u64)
+            .read_to_end(&mut bytes)
+            .map_err(Error::io_unnamed("read the message"))?;
         match Header::parse(&bytes, caps) {
             Err(Error::Truncated { .. }) if got == want => {}
             Err(error) => return Err(error),

@@ -177,7 +177,8 @@ impl<R: Read + Send> Incoming<R> {
             message_id: header.message_id.clone(),
             ..Done::default()
         };
-        let mut frames = Frames::new(self.reader, self.ahead, frame_length, done.message_bytes, signed.is_some());
+        let mut frames =
+            Frames::new(self.reader, self.ahead, frame_length, done.message_bytes, signed.is_some());
         ordered(
             control,
             |stage| frames.next(stage),
@@ -335,7 +336,9 @@ impl<R: Read> Frames<R> {
 
     fn checked(&self, frames: u32) -> Result<()> {
         match u64::from(self.number) + u64::from(frames) - 1 > u64::from(MAX_FRAMES) {
-            true => Err(Error::Malformed { offset: self.at, what: "more frames than the format has numbers" }),
+            true => {
+                Err(Error::Malformed { offset: self.at, what: "more frames than the format has numbers" })
+            }
             false => Ok(()),
         }
     }

@@ -47,7 +47,8 @@ pub(super) fn slots_mut(
     let mut rest = bytes;
     let mut at = 0;
     let cut = |range: std::ops::Range<usize>| {
-        let (slot, after) = std::mem::take(&mut rest).split_at_mut(range.start - at).1.split_at_mut(range.len());
+        let (slot, after) =
+            std::mem::take(&mut rest).split_at_mut(range.start - at).1.split_at_mut(range.len());
         at = range.end;
         rest = after;
         IoSliceMut::new(slot)

@@ -33,7 +33,8 @@ impl Writer {
             signed.update(sealer.header());
         }
         let frame_length = materials.frame_length();
-        let capacity = workers.max(1) * frames_per_run(frame_length, RUN_BYTES) as usize * frame_length as usize;
+        let capacity =
+            workers.max(1) * frames_per_run(frame_length, RUN_BYTES) as usize * frame_length as usize;
         write_at(&target, sealer.header(), 0)?;
         let pending = zeroize::Zeroizing::new(Vec::with_capacity(capacity));
         Ok(Writer { materials, sealer, target, signed, pending, capacity, written: 0 })
@@ -82,7 +83,12 @@ impl Writer {
         let body = self.body(is_last)?;
         let runs = self.runs(&body, is_last);
         match &mut self.signed {
-            None => parallel(control, runs.into_iter(), || Ok(Vec::new()), |scratch, run| self.seal(&run, scratch))?,
+            None => parallel(
+                control,
+                runs.into_iter(),
+                || Ok(Vec::new()),
+                |scratch, run| self.seal(&run, scratch),
+            )?,
             Some(signed) => {
                 let mut hashed = signed.clone();
                 let mut scratch = Vec::new();
@@ -111,13 +117,17 @@ impl Writer {
     fn runs(&self, body: &Body, is_last: bool) -> Vec<Run> {
         let per_run = frames_per_run(body.frame_length, RUN_BYTES);
         let end = if is_last { body.frames() } else { body.regular };
-        (self.written..end).step_by(per_run as usize).map(|done| body.run(done + 1, per_run.min(end - done))).collect()
+        (self.written..end)
+            .step_by(per_run as usize)
+            .map(|done| body.run(done + 1, per_run.min(end - done)))
+            .collect()
     }
 
     fn seal(&self, run: &Run, scratch: &mut Vec<u8>) -> Result<()> {
         scratch.resize(run.body_len, 0);
         // the pending plaintext starts after the frames that are written, and fits memory
-        let start = (run.plaintext_at - u64::from(self.written) * u64::from(self.materials.frame_length())) as usize;
+        let start =
+            (run.plaintext_at - u64::from(self.written) * u64::from(self.materials.frame_length())) as usize;
         let plaintext = &self.pending[start..start + run.plaintext_len];
         self.sealer.seal(run, plaintext, Output::from(&mut scratch[..]))?;
         write_at(&self.target, scratch, self.sealer.header().len() as u64 + run.body_at)

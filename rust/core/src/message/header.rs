@@ -104,12 +104,25 @@ fn parse_v2(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Header> {
     let tag = cursor.array()?;
     let len = cursor.at;
     let commitment = Some(commitment);
-    Ok(Header { suite, message_id, context, edks, content, commitment, body, nonce: [0; NONCE_LEN], tag, len })
+    Ok(Header {
+        suite,
+        message_id,
+        context,
+        edks,
+        content,
+        commitment,
+        body,
+        nonce: [0; NONCE_LEN],
+        tag,
+        len,
+    })
 }
 
 fn parse_v1(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Header> {
     if cursor.u8()? != 0x80 {
-        return Err(cursor.malformed_before(1, "the message type is not customer authenticated encrypted data"));
+        return Err(
+            cursor.malformed_before(1, "the message type is not customer authenticated encrypted data")
+        );
     }
     let suite = suite(cursor, FormatVersion::V1)?;
     let message_id = cursor.take(suite.message_id_len())?.to_vec();
@@ -161,8 +174,9 @@ fn edks(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Vec<Edk>> {
 
 fn edk(cursor: &mut Cursor<'_>) -> Result<Edk> {
     let provider_id = cursor.field()?.to_vec();
-    let provider_id = String::from_utf8(provider_id)
-        .map_err(|error| cursor.malformed_before(error.as_bytes().len(), "a key provider's id is not UTF-8"))?;
+    let provider_id = String::from_utf8(provider_id).map_err(|error| {
+        cursor.malformed_before(error.as_bytes().len(), "a key provider's id is not UTF-8")
+    })?;
     let provider_info = cursor.field()?.to_vec();
     let ciphertext = cursor.field()?.to_vec();
     Ok(Edk { provider_id, provider_info, ciphertext })

@@ -77,8 +77,8 @@ impl EncryptionMaterials {
 }
 
 /// The public half of a signing key as it stands in the context.
-pub fn public_key_value(key: &SigningKey) -> String {
-    BASE64.encode(key.public_key())
+pub fn public_key_value(key: &SigningKey) -> Result<String> {
+    Ok(BASE64.encode(key.public_key()?))
 }
 
 fn check(
@@ -96,19 +96,30 @@ fn check(
         return Err(Error::Misuse(format!("a frame has 1 to {MAX_FRAME_LENGTH} bytes, not {frame_length}")));
     }
     if edks.is_empty() || edks.len() > usize::from(u16::MAX) {
-        return Err(Error::Misuse(format!("a message has 1 to 65535 encrypted data keys, not {}", edks.len())));
+        return Err(Error::Misuse(format!(
+            "a message has 1 to 65535 encrypted data keys, not {}",
+            edks.len()
+        )));
     }
     if let Some(name) = required.iter().find(|name| context.get(name).is_none()) {
-        return Err(Error::Misuse(format!("the required context key '{name}' is not in the encryption context")));
+        return Err(Error::Misuse(format!(
+            "the required context key '{name}' is not in the encryption context"
+        )));
     }
     if suite.signature.is_some() != signing_key.is_some() {
         return Err(Error::Misuse("a signed suite and a signing key go together".into()));
     }
-    let public = signing_key.map(public_key_value);
+    let public = signing_key.map(public_key_value).transpose()?;
     match context.iter().find(|(key, _)| key.starts_with(RESERVED)) {
-        Some((PUBLIC_KEY, value)) if public.as_deref() == Some(value) && !required.iter().any(|r| r == PUBLIC_KEY) => Ok(()),
+        Some((PUBLIC_KEY, value))
+            if public.as_deref() == Some(value) && !required.iter().any(|r| r == PUBLIC_KEY) =>
+        {
+            Ok(())
+        }
         Some((key, _)) => Err(Error::Misuse(format!("the context key '{key}' is reserved"))),
-        None if public.is_some() => Err(Error::Misuse("the public key of the signature is not in the context".into())),
+        None if public.is_some() => {
+            Err(Error::Misuse("the public key of the signature is not in the context".into()))
+        }
         None => Ok(()),
     }
 }

@@ -16,9 +16,9 @@ mod open;
 mod policy;
 mod seal;
 
-pub use header::{Caps, Content, Header};
-pub use footer::SIGNED_FOOTER_LEN;
 pub(crate) use footer::MAX_FOOTER_LEN;
+pub use footer::SIGNED_FOOTER_LEN;
+pub use header::{Caps, Content, Header};
 pub use layout::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Grid, Run, body_len, frame_count};
 pub(crate) use layout::{MAX_FRAMES, frames_per_run};
 pub use materials::{DecryptionMaterials, EncryptionMaterials, public_key_value};

@@ -82,7 +82,12 @@ impl Opener {
     }
 
     /// Verifies the footer, whole in `footer`, over what `signed` has taken in.
-    pub fn verify(materials: &DecryptionMaterials, signed: Digester, footer: &[u8], offset: u64) -> Result<()> {
+    pub fn verify(
+        materials: &DecryptionMaterials,
+        signed: Digester,
+        footer: &[u8],
+        offset: u64,
+    ) -> Result<()> {
         match &materials.verifying_key {
             Some(key) => key.verify(signed, footer::read(footer, offset)?),
             None => Err(Error::Misuse("this message has no signature".into())),

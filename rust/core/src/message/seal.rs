@@ -28,7 +28,8 @@ impl Sealer {
         let mut message_id = [0; 32];
         rng::fill(&mut message_id)?;
         let derived = derive(materials.suite, &materials.data_key, &message_id)?;
-        let commitment = derived.commitment.ok_or_else(|| Error::Misuse("a suite without commitment".into()))?;
+        let commitment =
+            derived.commitment.ok_or_else(|| Error::Misuse("a suite without commitment".into()))?;
         let mut header = materials.template.clone();
         header[MESSAGE_ID_AT..MESSAGE_ID_AT + 32].copy_from_slice(&message_id);
         header[materials.body_len - 32..materials.body_len].copy_from_slice(&commitment);

@@ -50,14 +50,7 @@ pub fn ordered<U: Default + Send>(
         scope.spawn(|| feed(control, read, free_out, full_in));
         for _ in 0..workers {
             let (full_out, done_in) = (full_out.clone(), done_in.clone());
-            scope.spawn(|| {
-                for (index, slot) in full_out {
-                    let slot = slot.and_then(|mut slot| work(&mut slot).map(|()| slot));
-                    if done_in.send((index, slot)).is_err() {
-                        return;
-                    }
-                }
-            });
+            scope.spawn(|| attend(&work, full_out, done_in));
         }
         drop((full_out, done_in));
         let written = drain(control, write, done_out, free_in);
@@ -85,6 +78,19 @@ fn feed<U>(
             Err(error) => (Err(error), false),
         };
         if full.send((index, slot)).is_err() || !more {
+            return;
+        }
+    }
+}
+
+fn attend<U>(
+    work: &impl Fn(&mut Stage<U>) -> Result<()>,
+    full: Receiver<Numbered<U>>,
+    done: Sender<Numbered<U>>,
+) {
+    for (index, slot) in full {
+        let slot = slot.and_then(|mut slot| work(&mut slot).map(|()| slot));
+        if done.send((index, slot)).is_err() {
             return;
         }
     }
