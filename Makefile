@@ -60,7 +60,7 @@ docs: build ## rebuild the generated pages, run the code in the docs, check the 
 
 .PHONY: build
 build: $(EXTENSION) ## make .venv and build the extension into it
-	@
+	@:
 
 .PHONY: wheel
 wheel: $(INSTALLED) ## build a wheel into dist/

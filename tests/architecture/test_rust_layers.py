@@ -28,7 +28,7 @@ ARROWS = {
     "merkle": FORMAT,
     "pipeline": ERROR,
     "cache": ERROR,
-    "job": {"message", "record", "pipeline", "cache"} | WORDS,
+    "job": {"message", "record", "pipeline", "cache"} | FORMAT,
 }
 
 UNSAFE = r"\bunsafe\s*(?:\{|fn|impl|extern|trait)"

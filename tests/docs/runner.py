@@ -2,6 +2,7 @@
 
 - ```python blocks run in one namespace a page.
 - ```console blocks: lines after `$ ` are commands; what stands below must be printed (`...` matches anything).
+  STRONGROOM_ variables that a command exports are there for the rest of the page.
 - `no-run` after the language skips a block: for commands that a test cannot or must not run.
 
 Each page has a fresh folder and a fresh STRONGROOM_HOME. A page that does not make its own room finds one, unlocked by a
@@ -14,6 +15,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +63,7 @@ def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if block.language == "python":
             run_python(block, page, namespace)
         else:
-            run_console(block, page)
+            run_console(block, page, monkeypatch)
 
 
 def make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +78,22 @@ def run_python(block: Block, page: Path, namespace: dict[str, object]) -> None:
     exec(compile("\n" * (block.line - 1) + block.code, str(page), "exec"), namespace)
 
 
-def run_console(block: Block, page: Path) -> None:
+def run_console(block: Block, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command, expected in steps(block.code):
-        done = subprocess.run(
-            ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL
-        )
+        with tempfile.NamedTemporaryFile() as exported:
+            # what a command exports, the next one sees
+            script = f"{command}\nstatus=$?; env -0 >{exported.name}; exit $status"
+            done = subprocess.run(
+                ["bash", "-c", script],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+                stdin=subprocess.DEVNULL,
+            )
+            for name, _, value in (line.partition("=") for line in exported.read().decode().split("\0")):
+                if name.startswith("STRONGROOM_"):
+                    monkeypatch.setenv(name, value)
         printed = done.stdout + done.stderr
         where = f"{page.name}:{block.line}: $ {command}"
         assert done.returncode == 0, f"{where}\nexit code {done.returncode}\n{printed}"

@@ -28,6 +28,14 @@ def test_a_planted_failure_is_found(code: str, tmp_path: Path, monkeypatch: pyte
         run_page(page, tmp_path, monkeypatch)
 
 
+def test_a_page_remembers_what_it_exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```console\n$ export STRONGROOM_X=1\n$ echo $STRONGROOM_X\n1\n```\n```python\nimport os; os.environ['STRONGROOM_X']\n```\n"
+    )
+    run_page(page, tmp_path, monkeypatch)
+
+
 def test_a_planted_dead_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A heading, here\n")
     page = tmp_path / "page.md"
