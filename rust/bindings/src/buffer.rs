@@ -81,7 +81,8 @@ unsafe impl Sync for NewBytes {}
 
 impl NewBytes {
     pub(crate) fn new(py: Python<'_>, len: usize) -> PyResult<Self> {
-        let size = isize::try_from(len).map_err(|_| PyMemoryError::new_err("a result beyond the address space"))?;
+        let size =
+            isize::try_from(len).map_err(|_| PyMemoryError::new_err("a result beyond the address space"))?;
         // SAFETY: a null pointer asks for uninitialised memory of that size, for the creator to fill
         let raw = unsafe { ffi::PyBytes_FromStringAndSize(ptr::null::<c_char>(), size) };
         // SAFETY: a new reference, or null with an exception set

@@ -97,6 +97,7 @@ pub(crate) fn cache_key<'py>(
     }
     digester.update(&context.serialize());
     let digest = digester.finish();
-    let digest: &[u8; 32] = digest.as_ref().try_into().map_err(|_| to_py(Error::Misuse("a digest".into())))?;
+    let digest: &[u8; 32] =
+        digest.as_ref().try_into().map_err(|_| to_py(Error::Misuse("a digest".into())))?;
     Ok(PyBytes::new(py, digest))
 }

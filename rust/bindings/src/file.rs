@@ -129,7 +129,9 @@ impl MessageFile {
         materials: &DecryptionMaterials,
         control: Option<&Control>,
     ) -> PyResult<Done> {
-        detached(py, control, |control| self.message.decrypt(&materials.0, &self.caps, None, control).map(Done))
+        detached(py, control, |control| {
+            self.message.decrypt(&materials.0, &self.caps, None, control).map(Done)
+        })
     }
 }
 

@@ -43,7 +43,9 @@ impl Header {
     }
 
     fn check_policy(&self, policy: &str) -> PyResult<()> {
-        CommitmentPolicy::by_name(policy).and_then(|policy| policy.allows_decrypt(self.0.suite)).map_err(to_py)
+        CommitmentPolicy::by_name(policy)
+            .and_then(|policy| policy.allows_decrypt(self.0.suite))
+            .map_err(to_py)
     }
 
     #[getter]

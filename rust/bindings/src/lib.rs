@@ -1,1 +1,36 @@
 //! `strongroom._rust`: parse arguments, release the GIL, call the core, wrap the result.
+
+mod buffer;
+mod cache;
+mod control;
+mod error;
+mod file;
+mod header;
+mod keys;
+mod materials;
+mod message;
+mod stream;
+
+/// The extension module.
+#[pyo3::pymodule]
+mod _rust {
+    #[pymodule_export]
+    use crate::cache::{MaterialsCache, cache_key};
+    #[pymodule_export]
+    use crate::control::Control;
+    #[pymodule_export]
+    use crate::file::{Done, MessageFile, MessageWriter, RangedReader, encrypt_file};
+    #[pymodule_export]
+    use crate::header::{Caps, Header};
+    #[pymodule_export]
+    use crate::keys::{AesWrappingKey, DataKey, Edk};
+    #[pymodule_export]
+    use crate::materials::{DecryptionMaterials, EncryptionMaterials, SigningKey};
+    #[pymodule_export]
+    use crate::message::{
+        decrypt, decrypt_into, decrypt_many, decrypted_size, encrypt, encrypt_into, encrypt_many,
+        encrypted_size,
+    };
+    #[pymodule_export]
+    use crate::stream::{IncomingMessage, encrypt_stream};
+}

@@ -32,7 +32,9 @@ pub(crate) fn encrypt(
     let plaintext = Borrowed::new(plaintext)?;
     let mut message = NewBytes::new(py, message_len(&materials.0, plaintext.len()).map_err(to_py)?)?;
     let out = message.output();
-    run(py, plaintext.len(), control, |control| buffer::encrypt(&materials.0, plaintext.bytes(), out, control))?;
+    run(py, plaintext.len(), control, |control| {
+        buffer::encrypt(&materials.0, plaintext.bytes(), out, control)
+    })?;
     Ok(message.finish())
 }
 
@@ -50,7 +52,9 @@ pub(crate) fn encrypt_into(
     apart(&plaintext, &out)?;
     let len = message_len(&materials.0, plaintext.len()).map_err(to_py)?;
     let out = fitting(&mut out, len)?;
-    run(py, plaintext.len(), control, |control| buffer::encrypt(&materials.0, plaintext.bytes(), out, control))?;
+    run(py, plaintext.len(), control, |control| {
+        buffer::encrypt(&materials.0, plaintext.bytes(), out, control)
+    })?;
     Ok(len)
 }
 
@@ -172,7 +176,8 @@ impl<'a> Opening<'a> {
 
     fn run(&mut self, control: &pipeline::Control<'_>) -> Result<()> {
         let out = self.plaintext.output();
-        buffer::decrypt(self.header, &self.located, self.materials, self.message.bytes(), out, control).map(drop)
+        buffer::decrypt(self.header, &self.located, self.materials, self.message.bytes(), out, control)
+            .map(drop)
     }
 }
 
@@ -189,10 +194,15 @@ fn in_batches<T: Send>(
     }
     let workers = if batches.len() > 1 { 1 } else { control.workers };
     let progress = control.progress;
-    parallel(control, batches.into_iter(), || Ok(()), |(), batch| {
-        let inner = pipeline::Control { workers, progress, poll: &|| Ok(()) };
-        batch.into_iter().try_for_each(|item| each(item, &inner))
-    })
+    parallel(
+        control,
+        batches.into_iter(),
+        || Ok(()),
+        |(), batch| {
+            let inner = pipeline::Control { workers, progress, poll: &|| Ok(()) };
+            batch.into_iter().try_for_each(|item| each(item, &inner))
+        },
+    )
 }
 
 /// Releases the GIL for work that is worth it.

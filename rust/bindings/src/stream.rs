@@ -61,7 +61,12 @@ impl IncomingMessage {
         let reader = Reader::of(reader, control.progress())?;
         let caps = self::caps(caps);
         let incoming = py.detach(|| Incoming::open(reader, &caps)).map_err(to_py)?;
-        Ok(IncomingMessage { header: incoming.header().clone(), caps, control, rest: Mutex::new(Some(incoming)) })
+        Ok(IncomingMessage {
+            header: incoming.header().clone(),
+            caps,
+            control,
+            rest: Mutex::new(Some(incoming)),
+        })
     }
 
     #[getter]
@@ -81,7 +86,8 @@ impl IncomingMessage {
         let writer = writer.map(Writer::of).transpose()?;
         detached(py, Some(&self.control), |control| {
             let incoming = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let incoming = incoming.ok_or_else(|| Error::Misuse("this stream has been read already".into()))?;
+            let incoming =
+                incoming.ok_or_else(|| Error::Misuse("this stream has been read already".into()))?;
             let done = match writer {
                 Some(writer) => {
                     incoming.decrypt(&materials.0, &self.caps, writer.polling(control.poll), control)?
@@ -122,7 +128,7 @@ fn read_object(object: &Bound<'_, PyAny>, buffer: &mut [u8]) -> PyResult<usize> 
     if read.is_none() {
         return Err(PyBlockingIOError::new_err("the reader has no data yet; give a blocking one"));
     }
-    let bytes = read.cast::<PyBytes>()?.as_bytes(object.py());
+    let bytes = read.cast::<PyBytes>()?.as_bytes();
     let target = buffer.get_mut(..bytes.len());
     target.ok_or_else(|| io::Error::other("the reader gave more than was asked for"))?.copy_from_slice(bytes);
     Ok(bytes.len())

@@ -16,3 +16,4 @@ pub mod message;
 pub mod pipeline;
 pub mod primitives;
 pub mod suite;
+pub mod wrap;

@@ -1,0 +1,170 @@
+//! Keys as opaque objects: their bytes never become Python's.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use strongroom_core::context::Context;
+use strongroom_core::error::{Error, Result};
+use strongroom_core::key;
+use strongroom_core::primitives::rng;
+use strongroom_core::wrap::RawAes;
+use strongroom_secmem::{Secret as Locked, ct_eq};
+
+use crate::buffer::Borrowed;
+use crate::error::to_py;
+
+/// A plaintext DEK in locked memory.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct DataKey(Arc<key::DataKey>);
+
+impl DataKey {
+    pub(crate) fn shared(&self) -> Result<Arc<key::DataKey>> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+#[pymethods]
+impl DataKey {
+    #[staticmethod]
+    #[pyo3(signature = (length = 32))]
+    fn generate(length: usize) -> PyResult<Self> {
+        let secret = Locked::fill_with(length, |out| rng::fill(out)).map_err(to_py)?;
+        Ok(DataKey(Arc::new(key::DataKey::new(secret))))
+    }
+
+    #[staticmethod]
+    fn from_caller(key: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(DataKey(Arc::new(key::DataKey::new(locked(key)?))))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+
+    fn __eq__(&self, other: &Self) -> PyResult<bool> {
+        Ok(ct_eq(self.0.expose().map_err(to_py)?, other.0.expose().map_err(to_py)?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<DataKey {} bytes>", self.0.len())
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("keys are not pickled"))
+    }
+}
+
+/// A wrapped DEK as it stands in a header.
+#[pyclass(frozen, eq, module = "strongroom.crypto")]
+#[derive(Clone, PartialEq)]
+pub(crate) struct Edk(pub(crate) key::Edk);
+
+#[pymethods]
+impl Edk {
+    #[new]
+    fn new(provider_id: String, provider_info: Vec<u8>, ciphertext: Vec<u8>) -> Self {
+        Edk(key::Edk { provider_id, provider_info, ciphertext })
+    }
+
+    #[getter]
+    fn provider_id(&self) -> &str {
+        &self.0.provider_id
+    }
+
+    #[getter]
+    fn provider_info<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.provider_info)
+    }
+
+    #[getter]
+    fn ciphertext<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.ciphertext)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Edk provider={:?}>", self.0.provider_id)
+    }
+}
+
+/// A raw AES key that wraps DEKs: a KEK of a room, or the key of a raw AES keyring.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct AesWrappingKey(pub(crate) Closable<RawAes>);
+
+#[pymethods]
+impl AesWrappingKey {
+    #[new]
+    fn new(key: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let key = RawAes::new(locked(key)?).map_err(to_py)?;
+        Ok(AesWrappingKey(Closable::new(key)))
+    }
+
+    #[staticmethod]
+    fn generate() -> PyResult<Self> {
+        let key = Locked::fill_with(32, |out| rng::fill(out)).and_then(RawAes::new).map_err(to_py)?;
+        Ok(AesWrappingKey(Closable::new(key)))
+    }
+
+    fn wrap(
+        &self,
+        data_key: &DataKey,
+        namespace: &str,
+        name: &str,
+        context: BTreeMap<String, String>,
+    ) -> PyResult<Edk> {
+        let wrap = |key: &RawAes| key.wrap(&data_key.0, namespace, name, &Context::new(context)?);
+        self.0.with(wrap).map(Edk).map_err(to_py)
+    }
+
+    fn unwrap(
+        &self,
+        edk: &Edk,
+        namespace: &str,
+        name: &str,
+        context: BTreeMap<String, String>,
+    ) -> PyResult<DataKey> {
+        let unwrap = |key: &RawAes| key.unwrap(&edk.0, namespace, name, &Context::new(context)?);
+        self.0.with(unwrap).map(|key| DataKey(Arc::new(key))).map_err(to_py)
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<AesWrappingKey>"
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("keys are not pickled"))
+    }
+}
+
+/// A key that can be wiped before its object goes.
+pub(crate) struct Closable<K>(RwLock<Option<K>>);
+
+impl<K> Closable<K> {
+    pub(crate) fn new(key: K) -> Self {
+        Closable(RwLock::new(Some(key)))
+    }
+
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&K) -> Result<T>) -> Result<T> {
+        let held = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.as_ref().ok_or(Error::KeyUnavailable).and_then(f)
+    }
+
+    pub(crate) fn close(&self) {
+        drop(self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    }
+}
+
+/// A copy of the caller's bytes in locked memory.
+pub(crate) fn locked(key: &Bound<'_, PyAny>) -> PyResult<Locked> {
+    let key = Borrowed::new(key)?;
+    match key.len() {
+        0 => Err(to_py(Error::Misuse("an empty key".into()))),
+        _ => Locked::copy_from(key.bytes()).map_err(|error| to_py(error.into())),
+    }
+}

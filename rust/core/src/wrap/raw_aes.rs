@@ -1,0 +1,82 @@
+//! Raw AES: the data key under AES-GCM, bound to the encryption context.
+//!
+//! ```text
+//! provider info: key name │ tag length in bits 4 │ nonce length 4 │ nonce 12
+//! ciphertext:    wrapped data key │ tag 16
+//! ```
+
+use strongroom_secmem::Secret;
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::key::{DataKey, Edk, NONCE_LEN, Nonce, TAG_LEN};
+use crate::primitives::aead::AeadKey;
+use crate::primitives::rng;
+use crate::suite::Aead;
+
+/// An AES key that wraps data keys.
+#[derive(Debug)]
+pub struct RawAes {
+    key: Secret,
+    aead: Aead,
+}
+
+impl RawAes {
+    /// Takes over a key of 16, 24 or 32 bytes.
+    pub fn new(key: Secret) -> Result<Self> {
+        let aead = match key.len() {
+            16 => Aead::Aes128Gcm,
+            24 => Aead::Aes192Gcm,
+            32 => Aead::Aes256Gcm,
+            len => return Err(Error::Misuse(format!("an AES key has 16, 24 or 32 bytes, not {len}"))),
+        };
+        Ok(RawAes { key, aead })
+    }
+
+    /// Wraps a data key under this context. One key wraps fewer than 2^32 data keys: the nonces are random.
+    pub fn wrap(&self, data_key: &DataKey, namespace: &str, name: &str, context: &Context) -> Result<Edk> {
+        let mut nonce = [0; NONCE_LEN];
+        rng::fill(&mut nonce)?;
+        let mut ciphertext = Zeroizing::new(data_key.expose()?.to_vec());
+        let tag = self.schedule()?.seal_in_place(Nonce(nonce), &context.serialize(), &mut ciphertext)?;
+        let ciphertext = [&ciphertext[..], &tag].concat();
+        let provider_info = [name.as_bytes(), &INFO_TAIL, &nonce].concat();
+        Ok(Edk { provider_id: namespace.to_owned(), provider_info, ciphertext })
+    }
+
+    /// Unwraps what [`wrap`](Self::wrap) made. An EDK of another key is an authentication failure like any other.
+    pub fn unwrap(&self, edk: &Edk, namespace: &str, name: &str, context: &Context) -> Result<DataKey> {
+        let nonce = nonce(edk, namespace, name).ok_or(Error::Authentication)?;
+        let split =
+            edk.ciphertext.len().checked_sub(TAG_LEN).filter(|&len| len > 0).ok_or(Error::Authentication)?;
+        let (ciphertext, tag) = edk.ciphertext.split_at(split);
+        let schedule = self.schedule()?;
+        let aad = context.serialize();
+        let secret = Secret::fill_with(ciphertext.len(), |out| {
+            out.copy_from_slice(ciphertext);
+            schedule.open_in_place(Nonce(nonce), &aad, out, tag)
+        })?;
+        Ok(DataKey::new(secret))
+    }
+
+    /// Expanded for each use and wiped after it: the schedule holds the key, outside of locked memory.
+    fn schedule(&self) -> Result<AeadKey> {
+        AeadKey::new(self.aead, self.key.expose()?)
+    }
+
+    /// The key itself, for wrapping it under another.
+    pub fn secret(&self) -> &Secret {
+        &self.key
+    }
+}
+
+/// The nonce of an EDK that this namespace and name have written; `None` for those of others.
+fn nonce(edk: &Edk, namespace: &str, name: &str) -> Option<[u8; NONCE_LEN]> {
+    let rest = edk.provider_info.strip_prefix(name.as_bytes())?.strip_prefix(&INFO_TAIL)?;
+    let nonce = rest.try_into().ok()?;
+    (edk.provider_id == namespace).then_some(nonce)
+}
+
+/// Tag length 128 bits, nonce length 12 bytes.
+const INFO_TAIL: [u8; 8] = [0, 0, 0, 128, 0, 0, 0, 12];
