@@ -111,7 +111,8 @@ def strip_rust(source: str) -> str:
     def blank(match: re.Match[str]) -> str:
         return "\n" * match.group().count("\n")
 
-    return re.sub(r'//[^\n]*|/\*.*?\*/|b?"(?:\\.|[^"\\])*"', blank, source, flags=re.DOTALL)
+    comment, raw, text, character = r"//[^\n]*|/\*.*?\*/", r'r#+".*?"#+', r'"(?:\\.|[^"\\])*"', r"'(?:\\.|[^'\\])'"
+    return re.sub(f"{comment}|{raw}|{text}|{character}", blank, source, flags=re.DOTALL)
 
 
 def rust_without_tests(source: str) -> str:

@@ -9,6 +9,7 @@ from architecture.detectors import (
     rust_arrows,
     rust_uses,
     rust_without_tests,
+    strip_rust,
 )
 
 RUST = ROOT / "rust"
@@ -54,6 +55,15 @@ def test_planted_arrows_are_found(tmp_path: Path) -> None:
 
 def test_use_groups_are_read_to_their_end() -> None:
     assert crate_paths("use crate::{a, b::{c, d::{e}}, f::g};\nuse crate::h;") == {"a", "b", "f", "h"}
+
+
+def test_only_code_is_read() -> None:
+    source = (
+        """let a = '"'; // unsafe {\nlet b = "unsafe {\\" // "; f(r#"unsafe { " "#);\n/* unsafe {\n*/ let c: &'a str;"""
+    )
+    code = strip_rust(source)
+    assert "unsafe" not in code
+    assert [line.split("=")[0].strip() for line in code.splitlines()] == ["let a", "let b", "", "let c: &'a str;"]
 
 
 def test_unsafe_stands_where_the_design_says() -> None:

@@ -1,4 +1,10 @@
 //! Messages round every boundary, and through every reader.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic"
+)]
 
 mod common;
 

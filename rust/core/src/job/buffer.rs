@@ -127,8 +127,12 @@ impl Located {
             Some(_) => walk(header, frame_length, len, head_at)?,
         };
         let footer_at = header.len() + body_out_len(&body)?;
-        // a body lies within the message, so its plaintext fits as well
-        Ok(Located { body: Some(body), plaintext_len: body.plaintext_len() as usize, footer_at })
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a body lies within the message, so its plaintext fits memory as well"
+        )]
+        let plaintext_len = body.plaintext_len() as usize;
+        Ok(Located { body: Some(body), plaintext_len, footer_at })
     }
 
     fn unframed(header: &Header, message: &[u8]) -> Result<Located> {

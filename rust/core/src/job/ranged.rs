@@ -82,13 +82,14 @@ impl Ranged {
         let stop = (end - 1) / frame_length + 1;
         while frame < stop {
             let frames = (stop - frame).min(per_run);
-            // frames of a body are counted in 32 bits
+            #[expect(clippy::cast_possible_truncation, reason = "frames of a body are counted in 32 bits")]
             let run = self.body.run(frame as u32 + 1, frames as u32);
             let from = at.max(run.plaintext_at);
             let to = end.min(run.plaintext_at + run.plaintext_len as u64);
-            // both lie within one run
-            let (part, after) = rest.split_at((to - from) as usize);
-            pieces.push(Piece { run, skip: (from - run.plaintext_at) as usize, out: part });
+            #[expect(clippy::cast_possible_truncation, reason = "both lie within one run, which fits memory")]
+            let (skip, len) = ((from - run.plaintext_at) as usize, (to - from) as usize);
+            let (part, after) = rest.split_at(len);
+            pieces.push(Piece { run, skip, out: part });
             rest = after;
             frame += frames;
         }

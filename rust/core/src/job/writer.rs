@@ -125,7 +125,8 @@ impl Writer {
 
     fn seal(&self, run: &Run, scratch: &mut Vec<u8>) -> Result<()> {
         scratch.resize(run.body_len, 0);
-        // the pending plaintext starts after the frames that are written, and fits memory
+        // the pending plaintext starts after the frames that are written
+        #[expect(clippy::cast_possible_truncation, reason = "it fits memory")]
         let start =
             (run.plaintext_at - u64::from(self.written) * u64::from(self.materials.frame_length())) as usize;
         let plaintext = &self.pending[start..start + run.plaintext_len];

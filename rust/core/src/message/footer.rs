@@ -6,7 +6,7 @@ use crate::primitives::ecdsa::SigningKey;
 
 /// Bytes of the footer that we write: DER signatures vary by a byte or two, so we sign until one has this length, as
 /// the official writers do. Then the size of a message is known before it is made.
-pub const SIGNED_FOOTER_LEN: usize = FOOTER_HEAD + P384_DER_LEN;
+pub const SIGNED_FOOTER_LEN: usize = FOOTER_HEAD + P384_DER_LEN as usize;
 /// Bytes of a footer at most.
 pub(crate) const MAX_FOOTER_LEN: usize = FOOTER_HEAD + u16::MAX as usize;
 
@@ -14,8 +14,8 @@ pub(crate) const MAX_FOOTER_LEN: usize = FOOTER_HEAD + u16::MAX as usize;
 pub(super) fn write(key: &SigningKey, signed: &Digester) -> Result<Vec<u8>> {
     for _ in 0..MAX_TRIES {
         let signature = key.sign(signed.clone())?;
-        if signature.len() == P384_DER_LEN {
-            return Ok([&(P384_DER_LEN as u16).to_be_bytes()[..], &signature].concat());
+        if signature.len() == usize::from(P384_DER_LEN) {
+            return Ok([&P384_DER_LEN.to_be_bytes()[..], &signature].concat());
         }
     }
     // half of all signatures have the length; not to meet one in so many tries is a broken generator
@@ -38,5 +38,5 @@ pub(super) fn read(bytes: &[u8], offset: u64) -> Result<&[u8]> {
 }
 
 const FOOTER_HEAD: usize = 2;
-const P384_DER_LEN: usize = 103;
+const P384_DER_LEN: u16 = 103;
 const MAX_TRIES: usize = 256;

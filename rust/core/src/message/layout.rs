@@ -115,9 +115,9 @@ impl Body {
 }
 
 /// Frames of a run of about `bytes` bytes: at least one.
+#[expect(clippy::cast_possible_truncation, reason = "clamped below 1,024")]
 pub(crate) fn frames_per_run(frame_length: u32, bytes: usize) -> u32 {
     let stride = frame_length as usize + FRAME_OVERHEAD;
-    // clamped below 1,024
     (bytes / stride).clamp(1, MAX_RUN) as u32
 }
 

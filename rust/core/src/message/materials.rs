@@ -45,7 +45,7 @@ impl EncryptionMaterials {
         template.extend_from_slice(&suite.id.to_be_bytes());
         template.extend_from_slice(&[0; 32]);
         put_field(&mut template, &stored.serialize())?;
-        // `check` bounds the count
+        #[expect(clippy::cast_possible_truncation, reason = "`check` bounds the count")]
         template.extend_from_slice(&(edks.len() as u16).to_be_bytes());
         for edk in edks {
             put_field(&mut template, edk.provider_id.as_bytes())?;

@@ -122,6 +122,7 @@ impl Frames {
         let expected = number.to_be_bytes();
         let (matches, nonce, aad) = match is_final {
             true => {
+                #[expect(clippy::cast_possible_truncation, reason = "a frame's length fits 31 bits")]
                 let len = (slot.len() as u32).to_be_bytes();
                 let matches = head[..4] == FINAL_MARK && head[4..8] == expected && head[20..] == len;
                 (matches, &head[8..20], &mut self.last)

@@ -140,7 +140,7 @@ impl Head {
         bytes[..4].copy_from_slice(&FINAL_MARK);
         bytes[4..8].copy_from_slice(&number.to_be_bytes());
         bytes[8..20].copy_from_slice(&nonce(number));
-        // a frame's length fits 31 bits
+        #[expect(clippy::cast_possible_truncation, reason = "a frame's length fits 31 bits")]
         bytes[20..].copy_from_slice(&(plaintext_len as u32).to_be_bytes());
         Head { bytes, len: FINAL_HEAD, number }
     }
