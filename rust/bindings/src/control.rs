@@ -99,7 +99,7 @@ struct Signals {
 
 impl Signals {
     fn look(&self) -> Result<()> {
-        // milliseconds of a running job fit 64 bits
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of a running job fit 64 bits")]
         let now = self.start.elapsed().as_millis() as u64;
         if now < self.looked.load(Ordering::Relaxed) + LOOK_EVERY_MS {
             return Ok(());

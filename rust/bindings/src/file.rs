@@ -88,8 +88,12 @@ impl MessageFile {
 
     /// Bytes of the file.
     fn __len__(&self) -> usize {
-        // a file's length fits the address space of the supported machines
-        self.message.source().len() as usize
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a file's length fits the address space of the supported machines"
+        )]
+        let len = self.message.source().len() as usize;
+        len
     }
 
     /// Frames and plaintext bytes as the length tells them; only for unsigned framed messages, and not authentic.
@@ -163,7 +167,12 @@ impl RangedReader {
 
     /// Bytes of the plaintext, authenticated.
     fn __len__(&self) -> usize {
-        self.0.plaintext_len() as usize
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a file's length fits the address space of the supported machines"
+        )]
+        let len = self.0.plaintext_len() as usize;
+        len
     }
 
     /// Reads into a buffer, from a position on; says how many bytes.
@@ -184,7 +193,12 @@ impl RangedReader {
     #[pyo3(signature = (at, length, control = None))]
     fn read(&self, py: Python<'_>, at: u64, length: u64, control: Option<&Control>) -> PyResult<Py<PyBytes>> {
         let left = self.0.plaintext_len().saturating_sub(at);
-        let mut bytes = NewBytes::new(py, length.min(left) as usize)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a file's length fits the address space of the supported machines"
+        )]
+        let length = length.min(left) as usize;
+        let mut bytes = NewBytes::new(py, length)?;
         let out = bytes.output();
         detached(py, control, |control| self.0.read_at(at, out, control))?;
         Ok(bytes.finish())

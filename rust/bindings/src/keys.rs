@@ -31,7 +31,7 @@ impl DataKey {
     #[staticmethod]
     #[pyo3(signature = (length = 32))]
     fn generate(length: usize) -> PyResult<Self> {
-        let secret = Locked::fill_with(length, |out| rng::fill(out)).map_err(to_py)?;
+        let secret = Locked::fill_with(length, rng::fill).map_err(to_py)?;
         Ok(DataKey(Arc::new(key::DataKey::new(secret))))
     }
 
@@ -103,7 +103,7 @@ impl AesWrappingKey {
 
     #[staticmethod]
     fn generate() -> PyResult<Self> {
-        let key = Locked::fill_with(32, |out| rng::fill(out)).and_then(RawAes::new).map_err(to_py)?;
+        let key = Locked::fill_with(32, rng::fill).and_then(RawAes::new).map_err(to_py)?;
         Ok(AesWrappingKey(Closable::new(key)))
     }
 
