@@ -1,7 +1,8 @@
 """The extension module: one thin crate over the Rust core. Only `strongroom.crypto` imports it."""
 
-from collections.abc import Mapping, Sequence
-from typing import final
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, TypeAlias, final
 
 from typing_extensions import Buffer
 

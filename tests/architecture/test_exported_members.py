@@ -1,4 +1,4 @@
-"""What a package says it exports is what it has, sorted and documented."""
+"""What a package says it exports is what it has, and documented. That it is sorted, ruff checks."""
 
 import importlib
 import inspect
@@ -15,11 +15,11 @@ PACKAGES = sorted(
 
 
 @pytest.mark.parametrize("name", ["strongroom", *PACKAGES])
-def test_all_is_sorted_and_whole(name: str) -> None:
+def test_all_is_whole(name: str) -> None:
     module = importlib.import_module(name)
     if not hasattr(module, "__all__"):
         return
-    assert list(module.__all__) == sorted(set(module.__all__), key=str.casefold)
+    assert len(module.__all__) == len(set(module.__all__))
     assert [member for member in module.__all__ if not hasattr(module, member)] == []
 
 
