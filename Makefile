@@ -42,7 +42,7 @@ lint: build ## formatters, clippy, ruff, mypy, and the stubs against the extensi
 	ruff check .
 	ruff format --check .
 	mypy
-	stubtest --concise strongroom._rust
+	stubtest --concise --allowlist tools/stubtest-allow.txt strongroom._rust
 
 .PHONY: test-rust
 test-rust: ## the tests of the Rust crates
