@@ -25,7 +25,7 @@ step() {
 }
 
 echo "A room in $STRONGROOM_HOME, and $(find "$source" | wc -l) entries, $(du -sh "$source" | cut -f1), from $source"
-step strongroom init
+step strongroom init --passphrase-file "$STRONGROOM_PASSPHRASE_FILE" --recovery-file "$demo/recovery"
 step strongroom encrypt "$source" "$demo/encrypted" --context demo=yes --reason "make demo"
 step strongroom verify "$demo/encrypted" --reason "make demo"
 step strongroom decrypt "$demo/encrypted" "$demo/decrypted" --context demo=yes --reason "make demo"
