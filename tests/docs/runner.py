@@ -67,7 +67,7 @@ def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = ["strongroom", "init", "--make-key-file", folder / "room.key", "--no-recovery"]
+    command = ["strongroom", "init", "--make-key-file", str(folder / "room.key"), "--no-recovery"]
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
     monkeypatch.setenv("STRONGROOM_KEY_FILE", str(folder / "room.key"))
 
