@@ -10,7 +10,8 @@ use strongroom_core::context::Context;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::key;
 use strongroom_core::primitives::rng;
-use strongroom_core::wrap::RawAes;
+use strongroom_core::primitives::rsa::Padding;
+use strongroom_core::wrap::{RawAes, RawEcdh, RawRsa};
 use strongroom_secmem::{Secret as Locked, ct_eq};
 
 use crate::buffer::Borrowed;
@@ -135,6 +136,74 @@ impl AesWrappingKey {
 
     fn __repr__(&self) -> &'static str {
         "<AesWrappingKey>"
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("keys are not pickled"))
+    }
+}
+
+/// A raw RSA key pair, or half of one.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct RsaWrappingKey(RawRsa);
+
+#[pymethods]
+impl RsaWrappingKey {
+    #[new]
+    #[pyo3(signature = (*, private_pem, public_pem, padding))]
+    fn new(
+        private_pem: Option<&Bound<'_, PyAny>>,
+        public_pem: Option<&Bound<'_, PyAny>>,
+        padding: &str,
+    ) -> PyResult<Self> {
+        let private_pem = private_pem.map(Borrowed::new).transpose()?;
+        let public_pem = public_pem.map(Borrowed::new).transpose()?;
+        let documents = (private_pem.as_ref().map(Borrowed::bytes), public_pem.as_ref().map(Borrowed::bytes));
+        let key =
+            Padding::by_name(padding).and_then(|padding| RawRsa::new(documents.0, documents.1, padding));
+        key.map(RsaWrappingKey).map_err(to_py)
+    }
+
+    fn wrap(&self, py: Python<'_>, data_key: &DataKey, namespace: &str, name: &str) -> PyResult<Edk> {
+        py.detach(|| self.0.wrap(&data_key.0, namespace, name)).map(Edk).map_err(to_py)
+    }
+
+    fn unwrap(&self, py: Python<'_>, edk: &Edk, namespace: &str, name: &str) -> PyResult<DataKey> {
+        let key = py.detach(|| self.0.unwrap(&edk.0, namespace, name));
+        key.map(|key| DataKey(Arc::new(key))).map_err(to_py)
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<RsaWrappingKey>"
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("keys are not pickled"))
+    }
+}
+
+/// Our half of a raw ECDH agreement.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct EcdhWrappingKey(RawEcdh);
+
+#[pymethods]
+impl EcdhWrappingKey {
+    #[new]
+    #[pyo3(signature = (*, private_pem, public_pem))]
+    fn new(private_pem: &Bound<'_, PyAny>, public_pem: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let private_pem = Borrowed::new(private_pem)?;
+        let public_pem = public_pem.map(Borrowed::new).transpose()?;
+        let key = RawEcdh::new(private_pem.bytes(), public_pem.as_ref().map(Borrowed::bytes));
+        key.map(EcdhWrappingKey).map_err(to_py)
+    }
+
+    fn unwrap(&self, edk: &Edk, context: BTreeMap<String, String>) -> PyResult<DataKey> {
+        let key = Context::new(context).and_then(|context| self.0.unwrap(&edk.0, &context));
+        key.map(|key| DataKey(Arc::new(key))).map_err(to_py)
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<EcdhWrappingKey>"
     }
 
     fn __reduce__(&self) -> PyResult<()> {

@@ -6,10 +6,13 @@ mod control;
 mod error;
 mod file;
 mod header;
+mod hierarchy;
 mod keys;
+mod machine;
 mod materials;
 mod message;
 mod stream;
+mod terminal;
 
 /// The extension module.
 #[pyo3::pymodule]
@@ -23,7 +26,11 @@ mod _rust {
     #[pymodule_export]
     use crate::header::{Caps, Header};
     #[pymodule_export]
-    use crate::keys::{AesWrappingKey, DataKey, Edk};
+    use crate::hierarchy::{Kdf, MacKey, RootKey, Secret};
+    #[pymodule_export]
+    use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey};
+    #[pymodule_export]
+    use crate::machine::{bench_limit, build_info, disable_core_dumps, memory_status};
     #[pymodule_export]
     use crate::materials::{DecryptionMaterials, EncryptionMaterials, SigningKey};
     #[pymodule_export]

@@ -5,6 +5,7 @@ pub mod buffer;
 mod descriptor;
 mod end;
 pub mod file;
+pub mod limit;
 pub mod ranged;
 mod source;
 pub mod stream;

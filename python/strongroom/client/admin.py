@@ -1,0 +1,69 @@
+"""Administration of a room: its keys and its data classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from strongroom.keyservice import KeyService
+    from strongroom.model import DataClass, Key, Request
+
+    Requests = Callable[[str | None], Request]
+
+
+class Keys:
+    """The room's KEKs. Every change is authorised, and recorded with its reason."""
+
+    def __init__(self, service: KeyService, request: Requests) -> None:
+        self._service = service
+        self._request = request
+
+    def list(self) -> Sequence[Key]:
+        """All KEKs with their versions."""
+        return self._service.list_keys(self._request(None))
+
+    def create(self, data_class: str, *, reason: str | None = None) -> Key:
+        """Make a new KEK for a data class, which from then on wraps its data keys; older ones still unwrap."""
+        return self._service.create_key(self._request(reason), data_class)
+
+    def rotate(self, key_id: str, *, reason: str | None = None) -> Key:
+        """Make a new version of a KEK primary. Data under older versions stays readable."""
+        return self._service.rotate_key(self._request(reason), key_id)
+
+
+class Classes:
+    """The room's data classes: what kinds of data there are, and how each is protected."""
+
+    def __init__(self, service: KeyService, request: Requests) -> None:
+        self._service = service
+        self._request = request
+
+    def list(self) -> Sequence[DataClass]:
+        """All data classes."""
+        return self._service.list_classes(self._request(None))
+
+    def show(self, name: str) -> DataClass:
+        """One data class; raises `KeyNotFound`."""
+        return self._service.data_class(name)
+
+    def create(
+        self,
+        name: str,
+        *,
+        suite: int = 0x0478,
+        frame_length: int = 65536,
+        lease_seconds: int = 300,
+        max_messages: int = 2**32,
+        reason: str | None = None,
+    ) -> DataClass:
+        """Make a data class with a KEK of its own. `frame_length` in bytes; a lease ends after `lease_seconds`."""
+        return self._service.create_class(
+            self._request(reason),
+            name,
+            suite=suite,
+            frame_length=frame_length,
+            lease_seconds=lease_seconds,
+            max_messages=max_messages,
+        )

@@ -1,0 +1,78 @@
+"""What operations report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class FileResult:
+    """One message written or read. Sizes in bytes, time in seconds; names are None for streams."""
+
+    source: str | None
+    target: str | None
+    plaintext_bytes: int
+    message_bytes: int
+    frames: int
+    message_id: str
+    data_class: str | None
+    key_id: str | None
+    key_version: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TreeResult:
+    """A tree written or read. `skipped` and `failures` pair a path with the reason; `resumed` counts files kept."""
+
+    source: str
+    target: str | None
+    files: int
+    directories: int
+    links: int
+    plaintext_bytes: int
+    message_bytes: int
+    resumed: int
+    skipped: tuple[tuple[str, str], ...]
+    failures: tuple[tuple[str, Exception], ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInfo:
+    """What a header says. Nothing of it is authentic until the message is decrypted or verified.
+
+    `edks` pairs provider id and key name; `frames` and `plaintext_bytes` are None where only a full read could tell.
+    """
+
+    version: int
+    suite: int
+    suite_name: str
+    signed: bool
+    message_id: str
+    context: Mapping[str, str]
+    edks: tuple[tuple[str, str], ...]
+    frame_length: int | None
+    header_bytes: int
+    message_bytes: int
+    frames: int | None
+    plaintext_bytes: int | None
+    data_class: str | None
+    key_id: str | None
+    key_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhyInfo:
+    """Whether the caller may open a message, and why or why not."""
+
+    data_class: str | None
+    key_id: str | None
+    key_version: int | None
+    state: str | None
+    allowed: bool
+    reason: str

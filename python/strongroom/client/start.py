@@ -1,0 +1,95 @@
+"""Making and opening rooms, and facts about this build."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+import strongroom
+from strongroom import crypto
+from strongroom.client.room import Room
+from strongroom.keyservice import Unlock, init_room
+
+if TYPE_CHECKING:
+    import os
+
+    from strongroom.keyservice import InitResult
+
+    Path = str | os.PathLike[str]
+
+
+def init(
+    home: Path | None = None,
+    *,
+    passphrase: str | bytes | None = None,
+    passphrase_file: Path | None = None,
+    passphrase_fd: int | None = None,
+    passphrase_command: str | None = None,
+    prompt: bool = False,
+    key_file: Path | None = None,
+    make_key_file: Path | None = None,
+    recovery_file: Path | None = None,
+) -> InitResult:
+    """Make a room: a sealed root key, a keystore, and the data class `default` with its first KEK.
+
+    `home` defaults to `STRONGROOM_HOME` or the user's data folder. The root is sealed by whatever is given here, any
+    one of which opens the room, and by a recovery kit: 24 words in the result, or `recovery_file`. `make_key_file`
+    makes a new key file there. Raises `RoomExists`, and leaves what is there as it is.
+    """
+    unlock = Unlock(
+        passphrase=passphrase,
+        passphrase_file=passphrase_file,
+        passphrase_fd=passphrase_fd,
+        passphrase_command=passphrase_command,
+        prompt=prompt,
+        key_file=key_file,
+    )
+    return init_room(home, unlock, make_key_file=make_key_file, recovery_file=recovery_file)
+
+
+def open(  # noqa: A001  # the name that users expect: strongroom.open()
+    home: Path | None = None,
+    *,
+    passphrase: str | bytes | None = None,
+    passphrase_file: Path | None = None,
+    passphrase_fd: int | None = None,
+    passphrase_command: str | None = None,
+    prompt: bool = False,
+    key_file: Path | None = None,
+    recovery_words: str | None = None,
+    recovery_file: Path | None = None,
+    principal: str | None = None,
+    purpose: str | None = None,
+) -> Room:
+    """Open a room.
+
+    Without an unlock source, the systemd credential `strongroom-key` or `strongroom-passphrase`, or the files that
+    `STRONGROOM_KEY_FILE` or `STRONGROOM_PASSPHRASE_FILE` name, are used. A file, descriptor or command is read by
+    Rust, so that the passphrase never is a Python object; `passphrase` and `recovery_words` are, and stay in Python's
+    memory until it forgets them. `principal` defaults to the OS user.
+
+    Raises `RoomNotFound`, `RoomLocked`, `BadPassphrase`, `RoomUnsafe`, `RoomTampered`.
+    """
+    unlock = Unlock(
+        passphrase=passphrase,
+        passphrase_file=passphrase_file,
+        passphrase_fd=passphrase_fd,
+        passphrase_command=passphrase_command,
+        prompt=prompt,
+        key_file=key_file,
+        recovery_words=recovery_words,
+        recovery_file=recovery_file,
+    )
+    return Room(home, unlock, principal=principal, purpose=purpose)
+
+
+def info() -> dict[str, object]:
+    """Versions, the crypto library, the processor's path, memory locking and worker count, for reports and bug forms."""
+    return {
+        "strongroom": strongroom.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "workers": crypto.Control().workers,
+        "memory": crypto.memory_status(),
+        **crypto.build_info(),
+    }

@@ -1,0 +1,57 @@
+//! Facts about this build and machine, and the process's own protection.
+
+use std::collections::BTreeMap;
+
+use pyo3::prelude::*;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use strongroom_core::job::limit;
+
+use crate::error::to_py;
+
+/// How key memory is protected in this process: bytes and yes or no.
+#[pyfunction]
+pub(crate) fn memory_status() -> BTreeMap<&'static str, u64> {
+    let status = strongroom_secmem::status();
+    let mut facts = BTreeMap::from([
+        ("pages", status.pages as u64),
+        ("locked_bytes", status.locked_bytes as u64),
+        ("refused_bytes", status.refused_bytes as u64),
+        ("dont_dump", u64::from(status.dont_dump)),
+        ("wipe_on_fork", u64::from(status.wipe_on_fork)),
+    ]);
+    facts.extend(status.limit.map(|limit| ("limit", limit)));
+    facts
+}
+
+/// What this extension was built from.
+#[pyfunction]
+pub(crate) fn build_info() -> BTreeMap<&'static str, &'static str> {
+    BTreeMap::from([
+        ("core", env!("CARGO_PKG_VERSION")),
+        ("crypto_library", "AWS-LC"),
+        ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
+    ])
+}
+
+/// No core dumps of this process, and no debugger of the same user: for commands, before they read a secret.
+#[pyfunction]
+pub(crate) fn disable_core_dumps() -> PyResult<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(std::io::Error::from)?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(std::io::Error::from)?;
+    Ok(())
+}
+
+/// Seconds that the bare cipher takes for so many bytes: the limit that our own paths are measured against.
+#[pyfunction]
+#[pyo3(signature = (frame_length, total_bytes, workers, *, decrypt = false))]
+pub(crate) fn bench_limit(
+    py: Python<'_>,
+    frame_length: usize,
+    total_bytes: usize,
+    workers: usize,
+    decrypt: bool,
+) -> PyResult<f64> {
+    let side = if decrypt { limit::Side::Open } else { limit::Side::Seal };
+    let time = py.detach(|| limit::measure(frame_length, total_bytes, workers, side));
+    time.map(|time| time.as_secs_f64()).map_err(to_py)
+}
