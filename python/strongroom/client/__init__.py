@@ -1,4 +1,7 @@
-"""What applications call: `Room` on the paved road, and messages under raw keys on the low road."""
+"""What applications call on the low road: messages under keyrings that they hold.
+
+The paved road is `strongroom.open()`; its `Room` lives in `strongroom.client.room`, which loads the keystore.
+"""
 
 from strongroom.client.messages import (
     decrypt_message,
@@ -9,15 +12,8 @@ from strongroom.client.messages import (
     encrypt_messages,
     encrypted_size,
 )
-from strongroom.client.results import FileResult, MessageInfo, TreeResult, WhyInfo
-from strongroom.client.room import Room
 
 __all__ = [
-    "FileResult",
-    "MessageInfo",
-    "Room",
-    "TreeResult",
-    "WhyInfo",
     "decrypt_message",
     "decrypt_message_into",
     "decrypt_messages",

@@ -18,7 +18,7 @@ from strongroom.client.results import FileResult, WhyInfo
 from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids, Misuse
 from strongroom.keys import CLASS_KEY
 from strongroom.keyservice import open_room
-from strongroom.materials import RoomMaterials
+from strongroom.materials.room import RoomMaterials
 from strongroom.model import Request
 
 if TYPE_CHECKING:
