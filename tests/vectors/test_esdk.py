@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from strongroom import crypto
+from strongroom.client import decrypt_message
 from strongroom.errors import AuthenticationFailed, FormatError, StrongroomError, UnsupportedFormat
 from vectors.esdk import ALLOW, VECTORS, StaticKeyring, dafny_cases, dafny_keyring, needs_vectors, read_every_way
-
-from strongroom.client import decrypt_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,4 +93,4 @@ def test_c_unit_commitment(tmp_path: Path) -> None:
             except StrongroomError:
                 continue
             opened.append((name, ways[0]))
-    print(opened)
+    assert opened == [("ct_good_commitment.bin", b"GoodCommitment")]

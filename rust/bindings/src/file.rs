@@ -1,7 +1,7 @@
 //! Message files, whole and by range, and the two file objects.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
+
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
@@ -50,14 +50,14 @@ impl Done {
 pub(crate) fn encrypt_file(
     py: Python<'_>,
     materials: &EncryptionMaterials,
-    source: OsString,
-    target: OsString,
+    source: PathBuf,
+    target: PathBuf,
     force: bool,
     control: Option<&Control>,
 ) -> PyResult<Done> {
     detached(py, control, |control| {
-        let source = SourceFile::open(Path::new(&source))?;
-        let target = AtomicFile::create(Path::new(&target), replace(force))?;
+        let source = SourceFile::open(&source)?;
+        let target = AtomicFile::create(&target, replace(force))?;
         let done = file::encrypt(&materials.0, &source, &target, control)?;
         target.commit()?;
         Ok(Done(done))
@@ -75,9 +75,9 @@ pub(crate) struct MessageFile {
 impl MessageFile {
     #[staticmethod]
     #[pyo3(signature = (path, caps = None))]
-    fn open(py: Python<'_>, path: OsString, caps: Option<&Caps>) -> PyResult<Self> {
+    fn open(py: Python<'_>, path: PathBuf, caps: Option<&Caps>) -> PyResult<Self> {
         let caps = self::caps(caps);
-        let open = || CoreMessageFile::open(SourceFile::open(Path::new(&path))?, &caps);
+        let open = || CoreMessageFile::open(SourceFile::open(&path)?, &caps);
         Ok(MessageFile { message: py.detach(open).map_err(to_py)?, caps })
     }
 
@@ -113,12 +113,12 @@ impl MessageFile {
         &self,
         py: Python<'_>,
         materials: &DecryptionMaterials,
-        target: OsString,
+        target: PathBuf,
         force: bool,
         control: Option<&Control>,
     ) -> PyResult<Done> {
         detached(py, control, |control| {
-            let target = AtomicFile::create(Path::new(&target), replace(force))?;
+            let target = AtomicFile::create(&target, replace(force))?;
             let done = self.message.decrypt(&materials.0, &self.caps, Some(&target), control)?;
             target.commit()?;
             Ok(Done(done))
@@ -149,17 +149,17 @@ impl RangedReader {
     #[pyo3(signature = (path, header, materials, caps = None))]
     fn open(
         py: Python<'_>,
-        path: OsString,
+        path: PathBuf,
         header: &Header,
         materials: &DecryptionMaterials,
         caps: Option<&Caps>,
     ) -> PyResult<Self> {
         let caps = self::caps(caps);
         let open = || {
-            let message = CoreMessageFile::open(SourceFile::open(Path::new(&path))?, &caps)?;
+            let message = CoreMessageFile::open(SourceFile::open(&path)?, &caps)?;
             match message.header().message_id == header.0.message_id {
                 true => ranged::Ranged::open(message, &materials.0).map(RangedReader),
-                false => Err(Error::SourceChanged(path.clone().into())),
+                false => Err(Error::SourceChanged(path.clone())),
             }
         };
         py.detach(open).map_err(to_py)
@@ -213,9 +213,9 @@ pub(crate) struct MessageWriter(Mutex<Option<job::Writer>>);
 impl MessageWriter {
     #[new]
     #[pyo3(signature = (materials, target, *, force = false))]
-    fn new(materials: &EncryptionMaterials, target: OsString, force: bool) -> PyResult<Self> {
+    fn new(materials: &EncryptionMaterials, target: PathBuf, force: bool) -> PyResult<Self> {
         let workers = strongroom_core::pipeline::available_workers();
-        let writer = AtomicFile::create(Path::new(&target), replace(force))
+        let writer = AtomicFile::create(&target, replace(force))
             .and_then(|target| job::Writer::new(materials.0.clone(), target, workers));
         Ok(MessageWriter(Mutex::new(Some(writer.map_err(to_py)?))))
     }

@@ -1,10 +1,9 @@
 //! The keys of a room, and the secrets that open it.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::PathBuf;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -29,8 +28,8 @@ pub(crate) struct Secret(Closable<Locked>);
 impl Secret {
     #[staticmethod]
     #[pyo3(signature = (path, *, strip_newline))]
-    fn from_file(py: Python<'_>, path: OsString, strip_newline: bool) -> PyResult<Self> {
-        let path = Path::new(&path);
+    fn from_file(py: Python<'_>, path: PathBuf, strip_newline: bool) -> PyResult<Self> {
+        let path = &path;
         let read =
             || File::open(path).map_err(Error::io("open", path)).and_then(|file| secret(file, strip_newline));
         py.detach(read).map(made).map_err(to_py)
@@ -82,13 +81,13 @@ impl Secret {
     }
 
     /// Writes the secret to a new file that only its owner can read, durably.
-    fn write_file(&self, py: Python<'_>, path: OsString) -> PyResult<()> {
+    fn write_file(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         use strongroom_core::job::{AtomicFile, Replace};
         let write = || {
             self.0.with(|secret| {
-                let target = AtomicFile::create(Path::new(&path), Replace::Never)?;
+                let target = AtomicFile::create(&path, Replace::Never)?;
                 std::io::Write::write_all(&mut target.file(), secret.expose()?)
-                    .map_err(Error::io("write", Path::new(&path)))?;
+                    .map_err(Error::io("write", &path))?;
                 target.commit()
             })
         };

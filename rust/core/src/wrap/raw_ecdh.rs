@@ -89,9 +89,9 @@ fn point(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn fixed_info(curve: Curve, recipient: &[u8], sender: &[u8], context: &Context) -> Vec<u8> {
     let curve = match curve {
-        Curve::P256 => "ECC_NIST_P256",
-        Curve::P384 => "ECC_NIST_P384",
-        Curve::P521 => "ECC_NIST_P521",
+        Curve::P256 => "p256",
+        Curve::P384 => "p384",
+        Curve::P521 => "p521",
     };
     [
         b"ecdh-key-derivation\0",

@@ -1,0 +1,94 @@
+"""Messages exchanged with the official AWS Encryption SDK for Python, live, in both directions."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from interop import peer
+
+from strongroom import crypto
+from strongroom.client import decrypt_message, encrypt_message
+from strongroom.keyring import MultiKeyring, RawAesKeyring, RawRsaKeyring
+from strongroom.materials import encryption_materials
+from vectors.esdk import read_every_way
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = bytes(range(32))
+CONTEXT = {"tenant": "acme", "purpose": "interop", "ünïcode": "värde"}
+FRAMES = (128, 4096, 65536, 1 << 20)
+
+
+@pytest.mark.parametrize("suite", [0x0478, 0x0578])
+@pytest.mark.parametrize("frame_length", FRAMES)
+def test_both_ways_at_every_boundary(suite: int, frame_length: int, tmp_path: Path) -> None:
+    ours, theirs = RawAesKeyring(peer.NAMESPACE, peer.NAME, KEY), peer.aes_keyring(KEY)
+    f = frame_length
+    for length in (0, 1, f - 1, f, f + 1, 2 * f, 2 * f + 1):
+        plaintext = os.urandom(length)
+        message = encrypt_message(plaintext, ours, context=CONTEXT, suite=suite, frame_length=f)
+        assert peer.decrypt(message, theirs, CONTEXT) == plaintext
+        for way in _other_writers(plaintext, ours, suite, f, tmp_path):
+            assert peer.decrypt(way, theirs) == plaintext
+        received = peer.encrypt(plaintext, theirs, CONTEXT, suite, f)
+        assert all(way == plaintext for way in read_every_way(received, ours, tmp_path, CONTEXT))
+
+
+def _other_writers(
+    plaintext: bytes, keyring: RawAesKeyring, suite: int, frame_length: int, tmp_path: Path
+) -> list[bytes]:
+    """The same plaintext as a stream, a file and a file object."""
+    materials = encryption_materials(keyring, context=CONTEXT, suite=suite, frame_length=frame_length)
+    streamed = io.BytesIO()
+    crypto.encrypt_stream(materials, io.BytesIO(plaintext), streamed)
+    source, target, written = tmp_path / "source", tmp_path / "target", tmp_path / "written"
+    source.write_bytes(plaintext)
+    crypto.encrypt_file(materials, source, target, force=True)
+    writer = crypto.MessageWriter(materials, written, force=True)
+    for start in range(0, len(plaintext), 100_003):
+        writer.write(plaintext[start : start + 100_003])
+    writer.finish()
+    return [streamed.getvalue(), target.read_bytes(), written.read_bytes()]
+
+
+def test_rsa_both_ways() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    ours = RawRsaKeyring(peer.NAMESPACE, peer.NAME, private_pem=private, public_pem=public)
+    theirs = peer.rsa_keyring(private, public)
+    assert peer.decrypt(encrypt_message(b"rsa", ours), theirs) == b"rsa"
+    assert decrypt_message(peer.encrypt(b"rsa", theirs, {}, 0x0478, 4096), ours) == b"rsa"
+
+
+def test_multi_both_ways() -> None:
+    keys = [os.urandom(32) for _ in range(3)]
+    ours = [RawAesKeyring(peer.NAMESPACE, f"key-{i}", key) for i, key in enumerate(keys)]
+    theirs = [peer.aes_keyring(key, name=f"key-{i}") for i, key in enumerate(keys)]
+    message = encrypt_message(b"multi", MultiKeyring(ours[0], ours[1:]), context=CONTEXT)
+    received = peer.encrypt(b"multi", peer.multi_keyring(theirs[0], theirs[1:]), CONTEXT, 0x0478, 4096)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert peer.decrypt(message, other) == b"multi"
+        assert decrypt_message(received, mine) == b"multi"
+    assert decrypt_message(received, MultiKeyring(None, ours)) == b"multi"
+
+
+def test_required_context_must_be_given_again() -> None:
+    ours, theirs = RawAesKeyring(peer.NAMESPACE, peer.NAME, KEY), peer.aes_keyring(KEY)
+    message = encrypt_message(b"x", ours, context=CONTEXT, required_context=["tenant"])
+    assert b"acme" not in message
+    assert peer.decrypt(message, theirs, CONTEXT) == b"x"
+    assert decrypt_message(message, ours, context={"tenant": "acme"}) == b"x"
+    for wrong in (None, {"tenant": "other"}):
+        with pytest.raises(Exception, match="authentication failed"):
+            decrypt_message(message, ours, context=wrong)
