@@ -1,0 +1,35 @@
+"""The audit trail: what happened to keys, durable before anything is released.
+
+`Sink` is the seam; `JsonLinesSink` is an append-only file. Entries are specified in docs/spec/room.md.
+"""
+
+from strongroom.audit.events import (
+    ClassCreated,
+    Denied,
+    Event,
+    Failed,
+    KeyCreated,
+    KeyRotated,
+    LeaseClosed,
+    LeaseOpened,
+    Recovered,
+    RoomCreated,
+    Who,
+)
+from strongroom.audit.sink import JsonLinesSink, Sink
+
+__all__ = [
+    "ClassCreated",
+    "Denied",
+    "Event",
+    "Failed",
+    "JsonLinesSink",
+    "KeyCreated",
+    "KeyRotated",
+    "LeaseClosed",
+    "LeaseOpened",
+    "Recovered",
+    "RoomCreated",
+    "Sink",
+    "Who",
+]

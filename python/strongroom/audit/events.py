@@ -1,0 +1,191 @@
+"""Events of the audit trail, one frozen class each, and the line that each becomes.
+
+Context values are never recorded, only a digest of the whole context.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from strongroom.errors import LimitExceeded
+from strongroom.keys import new_id
+
+if TYPE_CHECKING:
+    from strongroom.model import Request
+
+SCHEMA = 1
+MAX_ENTRY = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Who did it: the principal, purpose and reason of the request; the OS user, host and process that made it."""
+
+    principal: str
+    purpose: str
+    reason: str
+    actor: str
+    host: str
+    process: int
+
+    @classmethod
+    def of(cls, request: Request, actor: str) -> Who:
+        """The request as made by this process for the OS user `actor`."""
+        return cls(
+            principal=request.principal,
+            purpose=request.purpose,
+            reason=request.reason,
+            actor=actor,
+            host=os.uname().nodename,
+            process=os.getpid(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every entry says. `id` is random, so that a replay can be told from a repetition."""
+
+    name: ClassVar[str]
+
+    who: Who
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = field(default_factory=new_id)
+
+    def line(self) -> bytes:
+        """The entry: one line of JSON with sorted keys, UTF-8, without spaces. Raises LimitExceeded over 65,535 bytes."""
+        content: dict[str, object] = {"schema": SCHEMA, "event": self.name, **flat(self.who), **flat(self)}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        try:
+            line = text.encode() + b"\n"
+        except UnicodeEncodeError:
+            line = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        if len(line) > MAX_ENTRY:
+            raise LimitExceeded(
+                f"an audit entry has at most {MAX_ENTRY} bytes, and this one {len(line)}: shorten the reason"
+            )
+        return line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomCreated(Event):
+    """A room was made."""
+
+    name: ClassVar[str] = "room-created"
+    room: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseOpened(Event):
+    """A data key is about to be released: generated or unwrapped, for `seconds`, within these limits."""
+
+    name: ClassVar[str] = "lease-opened"
+    lease: str
+    action: str
+    data_class: str
+    key_id: str
+    version: int
+    context_digest: str
+    seconds: int
+    max_messages: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseClosed(Event):
+    """The end of a lease: how many messages and bytes the data key served, and how it ended."""
+
+    name: ClassVar[str] = "lease-closed"
+    lease: str
+    data_class: str
+    key_id: str
+    version: int
+    messages: int
+    bytes: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied(Event):
+    """The policy said no, or nothing."""
+
+    name: ClassVar[str] = "denied"
+    action: str
+    data_class: str | None
+    key_id: str | None
+    version: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Event):
+    """A request that was allowed, or not yet decided, came to nothing. `error` is the stable code of the error."""
+
+    name: ClassVar[str] = "failed"
+    action: str
+    data_class: str | None
+    key_id: str | None
+    version: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCreated(Event):
+    """A data class is about to be made, with its first key."""
+
+    name: ClassVar[str] = "class-created"
+    data_class: str
+    key_id: str
+    suite: int
+    frame_length: int
+    lease_seconds: int
+    max_messages: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCreated(Event):
+    """A key is about to be made for a class, with its first version active. `edges` are the lifecycle's numbers."""
+
+    name: ClassVar[str] = "key-created"
+    data_class: str
+    key_id: str
+    version: int
+    edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRotated(Event):
+    """A new version is about to become primary; `deactivated` are versions whose leases ended."""
+
+    name: ClassVar[str] = "key-rotated"
+    data_class: str
+    key_id: str
+    version: int
+    previous: int
+    edges: tuple[int, ...]
+    deactivated: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered(Event):
+    """A last entry that a crash had left torn was cut off. It was never acknowledged."""
+
+    name: ClassVar[str] = "recovered"
+    bytes_cut: int
+
+
+def flat(noun: object) -> dict[str, object]:
+    """The fields of a dataclass as JSON values, `who` left to its own call."""
+    values = {item.name: getattr(noun, item.name) for item in fields(noun) if item.name != "who"}  # type: ignore[arg-type] # callers pass dataclasses
+    return {name: spell(value) for name, value in values.items()}
+
+
+def spell(value: object) -> object:
+    """Times in RFC 3339, UTC, microseconds; everything else as it is."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value

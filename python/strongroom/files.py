@@ -1,0 +1,73 @@
+"""Private files that survive a crash: whole or absent, and readable by their owner only."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from strongroom.errors import RoomUnsafe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["check_private", "create_private", "directory_descriptor", "sync_directory", "write_private"]
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, mode 0600, so that a crash leaves the old content or the new, durable on return."""
+    beside = path.with_name(f".{path.name}.{token_hex(8)}")
+    try:
+        create_private(beside, data)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def create_private(path: Path, data: bytes = b"") -> None:
+    """Make the file `path`, mode 0600, with `data` in it and on the disk. Raises FileExistsError if it is there."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in the directory `path` durable."""
+    with directory_descriptor(path) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextmanager
+def directory_descriptor(path: Path) -> Iterator[int]:
+    """A descriptor of the directory `path`, closed at the end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def check_private(home: Path) -> None:
+    """Refuse a directory that others than its owner may enter, or that holds a file which others may read or write.
+
+    Raises RoomUnsafe with the command that mends it.
+    """
+    entries = [(home, home.stat())]
+    # files are looked at by name only: opening and closing one of SQLite's would drop the locks that it holds
+    entries += [(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in os.scandir(home)]
+    for path, status in entries:
+        mode = DIRECTORY_MODE if stat.S_ISDIR(status.st_mode) else FILE_MODE
+        if status.st_mode & 0o077:
+            raise RoomUnsafe(f"others have access to {path}; close it with: chmod {mode:o} {shlex.quote(str(path))}")
+
+
+FILE_MODE = 0o600
+DIRECTORY_MODE = 0o700

@@ -1,0 +1,221 @@
+"""Make a room, so that a crash at any point leaves a whole one or none.
+
+The room is built in a directory beside its place and renamed into it as the last step. Directories that an earlier crash
+left behind are swept away: each is locked by the process that builds in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strongroom.audit import ClassCreated, JsonLinesSink, RoomCreated, Who
+from strongroom.crypto import Secret
+from strongroom.errors import Misuse, RoomExists, RoomLocked, TargetExists
+from strongroom.files import DIRECTORY_MODE, create_private, directory_descriptor, sync_directory
+from strongroom.home.opening import FORMAT
+from strongroom.home.places import (
+    AUDIT_DIRECTORY,
+    AUDIT_FILE,
+    KEYSTORE_FILE,
+    ROOM_FILE,
+    ROOT_FILE,
+    anchors_directory,
+    as_home,
+    os_user,
+)
+from strongroom.home.unlock import Unlock, resolve
+from strongroom.keys import new_id
+from strongroom.keyservice import first_change
+from strongroom.keystore import Keystore, make_keystore
+from strongroom.model import Request
+from strongroom.providers import SecretKind, make_sealed_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strongroom.home.unlock import StrPath
+    from strongroom.keystore import Change
+    from strongroom.providers import SoftwareRoot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitResult:
+    """A new room. `recovery_words` are shown once and kept nowhere; None if they went to `recovery_file` instead."""
+
+    room_id: str
+    home: Path
+    recovery_words: str | None = field(repr=False)
+    recovery_file: Path | None
+    key_file: Path | None
+
+
+def init_room(
+    home: StrPath | None = None,
+    unlock: Unlock | None = None,
+    *,
+    make_key_file: StrPath | None = None,
+    recovery_file: StrPath | None = None,
+) -> InitResult:
+    """Make a room at `home`, with the class `default` and its key.
+
+    It opens with the passphrase or key file of `unlock`, with the key file written to `make_key_file`, and with the
+    recovery kit. Raises RoomExists, TargetExists for a directory that is not empty or a key file that is there, and
+    RoomLocked if there is nothing to open the room with later.
+    """
+    place = as_home(home).absolute()
+    check_vacant(place)
+    place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    room_id = new_id()
+    with ExitStack() as cleanup:
+        secrets = gather_secrets(unlock, make_key_file)
+        for _, secret in secrets:
+            cleanup.callback(secret.close)
+        root, sealed = make_sealed_root(room_id, secrets)
+        cleanup.callback(root.close)
+        with building_site(place) as site:
+            build(site, room_id, root, sealed)
+            key_path, recovery_path = write_kits(secrets, make_key_file, recovery_file)
+            move_in(site, place, [path for path in (key_path, recovery_path) if path is not None])
+        # opening it once proves that it is whole, and sets the anchor of this host
+        Keystore(place / KEYSTORE_FILE, room_id, root, anchors_directory()).close()
+        words = None if recovery_path else recovery_kit(secrets).recovery_words()
+        return InitResult(
+            room_id=room_id, home=place, recovery_words=words, recovery_file=recovery_path, key_file=key_path
+        )
+
+
+def check_vacant(place: Path) -> None:
+    """Raises unless a room can be made at `place`."""
+    if (place / ROOM_FILE).exists():
+        raise RoomExists(f"there is a room at {place} already; it is left as it is")
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise TargetExists(f"{place} is there and is not an empty directory: name another place for the room")
+
+
+def gather_secrets(unlock: Unlock | None, make_key_file: StrPath | None) -> list[tuple[SecretKind, Secret]]:
+    """All that will open the room: what the caller gave, a new key file if asked for, and a new recovery kit."""
+    try:
+        secrets = resolve(unlock or Unlock())
+    except RoomLocked:
+        if make_key_file is None:
+            raise
+        secrets = []
+    if any(len(secret) == 0 for _, secret in secrets):
+        raise Misuse("an empty passphrase or key file protects nothing")
+    if make_key_file is not None:
+        secrets.append((SecretKind.KEY_FILE, Secret.random()))
+    secrets.append((SecretKind.RECOVERY_KIT, Secret.random()))
+    return secrets
+
+
+@contextmanager
+def building_site(place: Path) -> Iterator[Path]:
+    """An empty private directory beside `place`, held by a lock while it is built in, and gone at the end."""
+    prefix = f".{place.name}.init-"
+    sweep(place.parent, prefix)
+    site = place.parent / f"{prefix}{new_id()}"
+    site.mkdir(mode=DIRECTORY_MODE)
+    try:
+        with directory_descriptor(site) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield site
+    finally:
+        shutil.rmtree(site, ignore_errors=True)
+
+
+def sweep(parent: Path, prefix: str) -> None:
+    """Remove the sites of processes that are no more."""
+    for site in parent.glob(f"{prefix}*"):
+        try:
+            with directory_descriptor(site) as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(site, ignore_errors=True)
+        except OSError:
+            # in use, or not ours to remove: neither hinders the room that is being made
+            continue
+
+
+def build(site: Path, room_id: str, root: SoftwareRoot, sealed: bytes) -> None:
+    """Everything in a room's directory, durable."""
+    now, owner = datetime.now(UTC), os_user()
+    create_private(site / ROOT_FILE, sealed)
+    first = first_change(root, room_id, now)
+    make_keystore(site / KEYSTORE_FILE, room_id, owner, root, first)
+    (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
+    record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room_id, owner, first)
+    document = {"format": FORMAT, "room": room_id, "created": now.isoformat(timespec="seconds")}
+    create_private(site / ROOM_FILE, json.dumps(document, indent=2).encode() + b"\n")
+    sync_directory(site)
+
+
+def record_making(path: Path, room_id: str, owner: str, first: Change) -> None:
+    """The first entries of the audit trail."""
+    who = Who.of(Request(principal=owner, purpose="init", reason="make a room"), owner)
+    sink = JsonLinesSink(path, owner)
+    try:
+        sink.note(RoomCreated(who=who, room=room_id))
+        for made in first.classes:
+            sink.record(
+                ClassCreated(
+                    who=who,
+                    data_class=made.name,
+                    key_id=made.key_id,
+                    suite=made.suite,
+                    frame_length=made.frame_length,
+                    lease_seconds=made.lease_seconds,
+                    max_messages=made.max_messages,
+                    max_bytes=made.max_bytes,
+                )
+            )
+    finally:
+        sink.close()
+
+
+def write_kits(
+    secrets: list[tuple[SecretKind, Secret]], make_key_file: StrPath | None, recovery_file: StrPath | None
+) -> tuple[Path | None, Path | None]:
+    """Write the new key file and recovery file, before there is a room that only they open."""
+    key_path = write_secret(secrets[-2][1], make_key_file) if make_key_file is not None else None
+    try:
+        recovery_path = write_secret(recovery_kit(secrets), recovery_file) if recovery_file is not None else None
+    except BaseException:
+        if key_path is not None:
+            key_path.unlink()
+        raise
+    return key_path, recovery_path
+
+
+def write_secret(secret: Secret, path: StrPath) -> Path:
+    """Write `secret` to a new file, mode 0600, durable. Raises TargetExists."""
+    target = Path(os.fsdecode(path)).absolute()
+    if target.exists():
+        raise TargetExists(f"{target} is there already, and key files are never replaced")
+    secret.write_file(str(target))
+    return target
+
+
+def move_in(site: Path, place: Path, kits: list[Path]) -> None:
+    """Rename the finished site into its place. If someone was faster, their room stays and our kits go."""
+    try:
+        site.rename(place)
+    except OSError as error:
+        for kit in kits:
+            kit.unlink()
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            raise RoomExists(f"there is a room at {place} already; it is left as it is") from None
+        raise
+    sync_directory(place.parent)
+
+
+def recovery_kit(secrets: list[tuple[SecretKind, Secret]]) -> Secret:
+    """The recovery kit, which `gather_secrets` puts last."""
+    return secrets[-1][1]

@@ -1,0 +1,94 @@
+"""Open a room: check its directory, unseal its root, verify its keystore, start its audit trail."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from strongroom.audit import JsonLinesSink
+from strongroom.errors import RoomNotFound, RoomTampered, UnsupportedFormat
+from strongroom.files import check_private
+from strongroom.home.places import (
+    AUDIT_DIRECTORY,
+    AUDIT_FILE,
+    KEYSTORE_FILE,
+    ROOM_FILE,
+    ROOT_FILE,
+    anchors_directory,
+    as_home,
+    os_user,
+)
+from strongroom.home.unlock import Unlock, resolve
+from strongroom.keyservice import EmbeddedKeyService
+from strongroom.keystore import Keystore
+from strongroom.policy import OwnerPolicy
+from strongroom.providers import open_sealed_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from strongroom.home.unlock import StrPath
+    from strongroom.providers import SoftwareRoot
+
+
+def open_room(home: StrPath | None = None, unlock: Unlock | None = None) -> EmbeddedKeyService:
+    """The keyservice of the room at `home`, the default home if None.
+
+    Raises RoomNotFound, RoomUnsafe, RoomLocked, BadPassphrase, RoomTampered, UnsupportedFormat for a newer room,
+    KeystoreUnavailable and AuditUnavailable.
+    """
+    place = as_home(home)
+    room_id = read_room_id(place)
+    check_private(place)
+    actor = os_user()
+    with ExitStack() as undo:
+        root = unseal(place, room_id, unlock or Unlock())
+        undo.callback(root.close)
+        keystore = Keystore(place / KEYSTORE_FILE, room_id, root, anchors_directory())
+        undo.callback(keystore.close)
+        sink = JsonLinesSink(place / AUDIT_DIRECTORY / AUDIT_FILE, actor)
+        undo.callback(sink.close)
+        policy = OwnerPolicy(keystore.snapshot().owner, actor)
+        service = EmbeddedKeyService(keystore, root, policy, sink, room_id=room_id, actor=actor)
+        undo.pop_all()
+    return service
+
+
+def read_room_id(home: Path) -> str:
+    """The id in `room.json`. Raises RoomNotFound if there is no room, UnsupportedFormat if it is a newer one."""
+    try:
+        content = (home / ROOM_FILE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise RoomNotFound(f"there is no room at {home}: `strongroom init` makes one") from None
+    try:
+        document = json.loads(content)
+        version, room_id = document["format"], document["room"]
+        if version > FORMAT:
+            raise UnsupportedFormat(
+                f"the room at {home} has format {version}; this version of Strongroom reads up to {FORMAT}"
+            )
+        if not ROOM_ID.fullmatch(room_id):
+            raise ValueError(room_id)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RoomTampered(f"{ROOM_FILE} is not what a room's looks like: put back a copy of it") from error
+    return str(room_id)
+
+
+def unseal(home: Path, room_id: str, unlock: Unlock) -> SoftwareRoot:
+    """The room's root key. The secrets that open it are wiped at once."""
+    try:
+        content = (home / ROOT_FILE).read_bytes()
+    except FileNotFoundError:
+        raise RoomTampered(f"{ROOT_FILE} is missing from {home}: put back a copy of it") from None
+    secrets = resolve(unlock)
+    try:
+        return open_sealed_root(content, room_id, secrets)
+    finally:
+        for _, secret in secrets:
+            secret.close()
+
+
+FORMAT = 1
+ROOM_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

@@ -1,0 +1,161 @@
+"""What opens a room: passphrases, key files, recovery kits, and where they come from."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strongroom.crypto import Secret
+from strongroom.errors import Misuse, RoomLocked
+from strongroom.providers import SecretKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlock:
+    """Where the secret that opens a room comes from. With nothing set, the environment is asked.
+
+    Of the passphrase sources at most one may be set, and of the two recovery sources. A key file costs no Argon2id.
+    `passphrase` and `recovery_words` put the secret into a Python object, which cannot be wiped: prefer the others.
+    `passphrase_command` is a command line or a list; its standard output is read by Rust, one final newline cut off.
+    `prompt` is asked on the terminal when nothing else is set and the environment names nothing.
+
+    Environment: `$CREDENTIALS_DIRECTORY/strongroom-key` and `…/strongroom-passphrase` (systemd), then
+    STRONGROOM_KEY_FILE and STRONGROOM_PASSPHRASE_FILE, which hold names of files and never secrets.
+    """
+
+    passphrase: str | bytes | None = field(default=None, repr=False)
+    passphrase_file: StrPath | None = None
+    passphrase_fd: int | None = None
+    passphrase_command: str | Sequence[str] | None = None
+    key_file: StrPath | None = None
+    recovery_words: str | None = field(default=None, repr=False)
+    recovery_file: StrPath | None = None
+    prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        for names in ONE_OF:
+            given = [name for name in names if getattr(self, name) is not None]
+            if len(given) > 1:
+                raise Misuse(f"give one of {' and '.join(given)}, not both")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels to another process by the names of its sources. Raises Misuse if it holds a secret or a descriptor."""
+        for name in ("passphrase", "recovery_words", "passphrase_fd"):
+            if getattr(self, name) is not None:
+                raise Misuse(f"an Unlock with {name} cannot be pickled: use a file, a command or a credential")
+        return rebuild, ({item.name: getattr(self, item.name) for item in fields(self)},)
+
+
+def rebuild(values: Mapping[str, Any]) -> Unlock:
+    """The Unlock that was pickled."""
+    return Unlock(**values)
+
+
+def resolve(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
+    """The secrets that `unlock` leads to, those first that cost least to try. The caller closes them.
+
+    Raises RoomLocked if it leads to none, OSError for a file that cannot be read.
+    """
+    secrets = given(unlock) or from_environment(os.environ)
+    if not secrets and unlock.prompt is not None:
+        secrets = [(SecretKind.PASSPHRASE, Secret.from_prompt(unlock.prompt))]
+    if not secrets:
+        raise RoomLocked(
+            "nothing was given to unlock the room with: give a passphrase file, a key file, or set STRONGROOM_KEY_FILE"
+        )
+    return secrets
+
+
+def given(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
+    """The secrets that are named in `unlock` itself."""
+    secrets = []
+    if unlock.key_file is not None:
+        secrets.append((SecretKind.KEY_FILE, read_key(unlock.key_file)))
+    if unlock.recovery_file is not None:
+        secrets.append((SecretKind.RECOVERY_KIT, read_key(unlock.recovery_file)))
+    if unlock.recovery_words is not None:
+        secrets.append((SecretKind.RECOVERY_KIT, Secret.from_recovery_words(unlock.recovery_words)))
+    passphrase = given_passphrase(unlock)
+    if passphrase is not None:
+        secrets.append((SecretKind.PASSPHRASE, passphrase))
+    return secrets
+
+
+def given_passphrase(unlock: Unlock) -> Secret | None:
+    """The passphrase from whichever source is set."""
+    if unlock.passphrase_file is not None:
+        return read_passphrase(unlock.passphrase_file)
+    if unlock.passphrase_fd is not None:
+        return Secret.from_fd(unlock.passphrase_fd, strip_newline=True)
+    if unlock.passphrase_command is not None:
+        return run_for_passphrase(unlock.passphrase_command)
+    if unlock.passphrase is not None:
+        value = unlock.passphrase
+        return Secret.from_caller(value.encode() if isinstance(value, str) else value)
+    return None
+
+
+def from_environment(environment: Mapping[str, str]) -> list[tuple[SecretKind, Secret]]:
+    """The secrets that the environment names."""
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    keys = [Path(credentials) / "strongroom-key"] if credentials else []
+    passphrases = [Path(credentials) / "strongroom-passphrase"] if credentials else []
+    # a credentials directory may be there for other purposes, while a variable that names a missing file is a mistake
+    keys = [path for path in keys if path.exists()]
+    passphrases = [path for path in passphrases if path.exists()]
+    if name := environment.get("STRONGROOM_KEY_FILE"):
+        keys.append(Path(name))
+    if name := environment.get("STRONGROOM_PASSPHRASE_FILE"):
+        passphrases.append(Path(name))
+    return [
+        *((SecretKind.KEY_FILE, read_key(path)) for path in keys),
+        *((SecretKind.PASSPHRASE, read_passphrase(path)) for path in passphrases),
+    ]
+
+
+def read_key(path: StrPath) -> Secret:
+    """A key file or recovery file: its bytes as they are."""
+    return Secret.from_file(os.fsdecode(path), strip_newline=False)
+
+
+def read_passphrase(path: StrPath) -> Secret:
+    """A passphrase file, without the newline that editors put at its end."""
+    return Secret.from_file(os.fsdecode(path), strip_newline=True)
+
+
+def run_for_passphrase(command: str | Sequence[str]) -> Secret:
+    """What a command prints, through a pipe that only Rust reads."""
+    arguments = shlex.split(command) if isinstance(command, str) else list(command)
+    if not arguments:
+        raise Misuse("the passphrase command is empty")
+    reader, writer = os.pipe()
+    try:
+        try:
+            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=writer)
+        finally:
+            os.close(writer)
+        try:
+            secret = Secret.from_fd(reader, strip_newline=True)
+        finally:
+            status = process.wait()
+    finally:
+        os.close(reader)
+    if status != 0:
+        secret.close()
+        raise RoomLocked(f"the passphrase command {arguments[0]!r} failed with status {status}")
+    return secret
+
+
+ONE_OF = (
+    ("passphrase", "passphrase_file", "passphrase_fd", "passphrase_command"),
+    ("recovery_words", "recovery_file"),
+)

@@ -1,0 +1,24 @@
+"""Migrations. Alembic is imported here and nowhere else, since opening a room needs none of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the tables to the newest revision, inside the transaction of `connection`."""
+    config = Config()
+    # Alembic reads its options with interpolation
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+MIGRATIONS = Path(__file__).parent / "migrations"

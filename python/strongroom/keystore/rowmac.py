@@ -1,0 +1,105 @@
+"""MACs over rows, and over the set of rows. Specified in docs/spec/room.md, "Row MACs" and "The set of rows".
+
+A row's MAC covers the room, the table and every column by name, so no row passes for another. The meta row lists
+every other row with its MAC and is itself authenticated with the epoch: its MAC is the set MAC.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strongroom.errors import AuthenticationFailed, RoomTampered
+from strongroom.keys import length_prefixed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Table
+
+    from strongroom.crypto import MacKey
+
+Value = int | str | bytes | None
+
+
+class RowMac:
+    """Signs and verifies the rows of one room."""
+
+    def __init__(self, key: MacKey, room_id: str) -> None:
+        self._key = key
+        self._room_id = room_id
+
+    def signed(self, table: Table, values: Mapping[str, Value]) -> dict[str, Value]:
+        """`values` with their MAC in the column `mac`."""
+        return {**values, "mac": self._key.sign(self._said(table, values))}
+
+    def check(self, table: Table, row: Mapping[str, Value]) -> None:
+        """Raises RoomTampered naming the row unless its MAC is ours."""
+        if not self._matches(table, row, row["mac"]):
+            raise RoomTampered(f"{row_name(table, row)}: its MAC does not match what it says, someone changed it")
+
+    def check_set(self, members: bytes, rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> None:
+        """Raises RoomTampered naming the row unless `rows` are exactly those in `members`, which was authenticated."""
+        expected = unpack_members(members)
+        for table, row in rows:
+            name = row_name(table, row)
+            listed = expected.pop(name, None)
+            if listed is None:
+                raise RoomTampered(f"{name}: the row does not belong to the keystore, someone added it")
+            if not self._matches(table, row, listed):
+                raise RoomTampered(f"{name}: the row is not the current one, someone put back an older")
+        if expected:
+            raise RoomTampered(f"{min(expected)}: the row is missing, someone removed it")
+
+    def close(self) -> None:
+        """Wipe the key."""
+        self._key.close()
+
+    def _matches(self, table: Table, row: Mapping[str, Value], mac: Value) -> bool:
+        try:
+            self._key.verify(self._said(table, row), mac if isinstance(mac, bytes) else b"")
+        except AuthenticationFailed:
+            return False
+        return True
+
+    def _said(self, table: Table, row: Mapping[str, Value]) -> bytes:
+        """All that a row says, canonical."""
+        columns = [column.name for column in table.columns if column.name != "mac"]
+        fields = [part for name in columns for part in (name.encode(), spell(row[name]))]
+        return length_prefixed(b"strongroom/1/row", self._room_id.encode(), table.name.encode(), *fields)
+
+
+def row_name(table: Table, row: Mapping[str, Value]) -> str:
+    """A row's table and primary key, such as `key_versions 0f…/2`."""
+    return f"{table.name} " + "/".join(str(row[column.name]) for column in table.primary_key.columns)
+
+
+def pack_members(rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> bytes:
+    """The names and MACs of `rows`, in the order of the names' bytes."""
+    macs = sorted((row_name(table, row).encode(), row["mac"]) for table, row in rows)
+    return length_prefixed(*(part for name, mac in macs for part in (name, mac) if isinstance(part, bytes)))
+
+
+def unpack_members(packed: bytes) -> dict[str, bytes]:
+    """MACs by row name. `packed` was authenticated, so it is well-formed."""
+    fields, at = [], 0
+    while at < len(packed):
+        end = at + 4 + int.from_bytes(packed[at : at + 4], "big")
+        fields.append(packed[at + 4 : end])
+        at = end
+    return {name.decode(): mac for name, mac in zip(fields[::2], fields[1::2], strict=True)}
+
+
+def spell(value: object) -> bytes:
+    """A type byte and the value: n(othing), i(nteger, 8 bytes big-endian, two's complement), s(tring, UTF-8), b(ytes)."""
+    match value:
+        case None:
+            return b"n"
+        case int():
+            return b"i" + value.to_bytes(8, "big", signed=True)
+        case str():
+            return b"s" + value.encode("utf-8", "surrogatepass")
+        case bytes():
+            return b"b" + value
+        case _:
+            # SQLite keeps whatever was put into a column; what we never write matches no MAC
+            return b"?"

@@ -1,0 +1,104 @@
+"""The nouns of a room: what it holds and what is asked of it. Frozen, without behaviour, and never holding a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Request"]
+
+
+class KeyState(StrEnum):
+    """The lifecycle state of a key version. Source: NIST SP 800-57 part 1 rev. 5, section 7, and scheduled destruction."""
+
+    PRE_ACTIVE = "PRE_ACTIVE"
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    DEACTIVATED = "DEACTIVATED"
+    COMPROMISED = "COMPROMISED"
+    DESTROY_SCHEDULED = "DESTROY_SCHEDULED"
+    DESTROYED = "DESTROYED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataClass:
+    """A kind of data, and so how it is protected: which KEK, which suite, and how long a data key may be reused.
+
+    `suite` is an algorithm suite id of the AWS Encryption SDK, `frame_length` is in bytes (1 … 2³¹ − 1), and
+    `lease_seconds` is how long a released data key may be used; 0 means once. `max_messages` and `max_bytes` bound
+    one data key.
+    """
+
+    name: str
+    key_id: str
+    created: datetime
+    suite: int = 0x0478
+    frame_length: int = 65536
+    lease_seconds: int = 300
+    max_messages: int = 2**32
+    max_bytes: int = 2**60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVersion:
+    """One version of a key: the KEK that data keys are wrapped under.
+
+    `state` is what the version is at the moment of asking. `active_until` is set on a version that was rotated away:
+    it stays ACTIVE until then, so that leases on it can end, and is DEACTIVATED afterwards.
+    """
+
+    version: int
+    state: KeyState
+    created: datetime
+    primary: bool
+    active_until: datetime | None
+    root_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key of a data class, with all its versions in order. The primary version wraps what is encrypted now."""
+
+    id: str
+    data_class: str
+    scope: Mapping[str, str] | None
+    primary: int
+    versions: tuple[KeyVersion, ...]
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """On whose behalf something is asked (`principal`), what for (a stable word) and why (a sentence)."""
+
+    principal: str
+    purpose: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The permission to use one released data key for `seconds`, the unit of the audit trail."""
+
+    id: str
+    key_id: str
+    version: int
+    data_class: str
+    principal: str
+    purpose: str
+    reason: str
+    opened: datetime
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a room holds: every data class by name, and every key with its versions by creation."""
+
+    classes: tuple[DataClass, ...]
+    keys: tuple[Key, ...]
