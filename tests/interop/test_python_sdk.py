@@ -10,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from interop import peer
-
 from strongroom import crypto
 from strongroom.client import decrypt_message, encrypt_message
 from strongroom.keyring import MultiKeyring, RawAesKeyring, RawRsaKeyring
@@ -62,9 +61,7 @@ def test_rsa_both_ways() -> None:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     ours = RawRsaKeyring(peer.NAMESPACE, peer.NAME, private_pem=private, public_pem=public)
     theirs = peer.rsa_keyring(private, public)
     assert peer.decrypt(encrypt_message(b"rsa", ours), theirs) == b"rsa"

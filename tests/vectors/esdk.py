@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from strongroom import crypto
 from strongroom.client import decrypt_message, decrypt_message_into
 from strongroom.keyring import MultiKeyring, RawAesKeyring, RawEcdhKeyring, RawRsaKeyring

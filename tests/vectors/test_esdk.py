@@ -8,7 +8,6 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-
 from strongroom import crypto
 from strongroom.client import decrypt_message
 from strongroom.errors import AuthenticationFailed, FormatError, StrongroomError, UnsupportedFormat

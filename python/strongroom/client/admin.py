@@ -22,7 +22,7 @@ class Keys:
 
     def list(self) -> Sequence[Key]:
         """All KEKs with their versions."""
-        return self._service.list_keys(self._request(None))
+        return self._service.describe(self._request(None)).keys
 
     def create(self, data_class: str, *, reason: str | None = None) -> Key:
         """Make a new KEK for a data class, which from then on wraps its data keys; older ones still unwrap."""
@@ -30,7 +30,7 @@ class Keys:
 
     def rotate(self, key_id: str, *, reason: str | None = None) -> Key:
         """Make a new version of a KEK primary. Data under older versions stays readable."""
-        return self._service.rotate_key(self._request(reason), key_id)
+        return self._service.rotate(self._request(reason), key_id)
 
 
 class Classes:
@@ -42,11 +42,11 @@ class Classes:
 
     def list(self) -> Sequence[DataClass]:
         """All data classes."""
-        return self._service.list_classes(self._request(None))
+        return self._service.describe(self._request(None)).classes
 
     def show(self, name: str) -> DataClass:
         """One data class; raises `KeyNotFound`."""
-        return self._service.data_class(name)
+        return self._service.data_class(self._request(None), name)
 
     def create(
         self,

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from strongroom.client.results import MessageInfo
 from strongroom.crypto import MessageFile
-from strongroom.keys import CLASS_KEY, NAMESPACE, parse_key_name
+from strongroom.keys import CLASS_KEY, NAMESPACE, KeyName
 
 if TYPE_CHECKING:
-    from strongroom.crypto import Edk, Header
+    from collections.abc import Sequence
+
+    from strongroom.crypto import Edk
 
 _AES_INFO_TAIL = 20
 
@@ -20,7 +22,7 @@ def inspect(path: str | os.PathLike[str]) -> MessageInfo:
     message = MessageFile.open(path)
     header = message.header
     layout = message.layout()
-    key_id, key_version = room_key(header)
+    key_id, key_version = room_key(header.edks)
     return MessageInfo(
         version=header.version,
         suite=header.suite,
@@ -40,12 +42,12 @@ def inspect(path: str | os.PathLike[str]) -> MessageInfo:
     )
 
 
-def room_key(header: Header) -> tuple[str | None, int | None]:
+def room_key(edks: Sequence[Edk]) -> tuple[str | None, int | None]:
     """Key id and version of the first EDK that a room wrapped, if there is one."""
-    for edk in header.edks:
-        parsed = parse_key_name(_key_name(edk)) if edk.provider_id == NAMESPACE else None
-        if parsed is not None:
-            return parsed
+    for edk in edks:
+        name = KeyName.from_provider_info(edk.provider_info) if edk.provider_id == NAMESPACE else None
+        if name is not None:
+            return name.key_id, name.version
     return None, None
 
 

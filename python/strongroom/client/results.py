@@ -27,7 +27,11 @@ class FileResult:
 
 @dataclass(frozen=True, slots=True)
 class TreeResult:
-    """A tree written or read. `skipped` and `failures` pair a path with the reason; `resumed` counts files kept."""
+    """A tree written or read, or what a dry run would do.
+
+    `resumed` counts files that an earlier run had done, `removed` outputs whose source is gone, `hard_links` files that
+    became copies. `skipped` and `failures` pair a path with the reason. Sizes in bytes, time in seconds.
+    """
 
     source: str
     target: str | None
@@ -37,6 +41,8 @@ class TreeResult:
     plaintext_bytes: int
     message_bytes: int
     resumed: int
+    removed: int
+    hard_links: int
     skipped: tuple[tuple[str, str], ...]
     failures: tuple[tuple[str, Exception], ...]
     seconds: float

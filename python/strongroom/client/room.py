@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import io
 import os
 import time
@@ -16,8 +15,8 @@ from strongroom.client.fileobj import BUFFER_SIZE, MessageFileWriter, MessageRea
 from strongroom.client.inspection import inspect, room_key
 from strongroom.client.results import FileResult, WhyInfo
 from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids, Misuse
+from strongroom.home import Unlock, default_home, open_room, os_user
 from strongroom.keys import CLASS_KEY
-from strongroom.keyservice import open_room
 from strongroom.materials.room import RoomMaterials
 from strongroom.model import Request
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from strongroom.client.results import MessageInfo, TreeResult
     from strongroom.crypto import Control, Done, EncryptionMaterials, Header
-    from strongroom.keyservice import EmbeddedKeyService, Unlock
+    from strongroom.keyservice import EmbeddedKeyService
 
     Path = str | os.PathLike[str]
     Context = Mapping[str, str] | None
@@ -51,16 +50,16 @@ class Room:
 
     def __init__(
         self,
-        home: Path | None,
-        unlock: Unlock,
+        home: Path | None = None,
+        unlock: Unlock | None = None,
         *,
         principal: str | None = None,
         purpose: str | None = None,
         _shared: tuple[EmbeddedKeyService, RoomMaterials] | None = None,
     ) -> None:
-        self._home = home
-        self._unlock = unlock
-        self._principal = principal or getpass.getuser()
+        self._home = os.fspath(home) if home is not None else str(default_home())
+        self._unlock = unlock or Unlock()
+        self._principal = principal or os_user()
         self._purpose = purpose or DEFAULT_PURPOSE
         self._service, self._materials = _shared or self._opened()
         self._is_owner = _shared is None
@@ -81,7 +80,9 @@ class Room:
         control: Control | None = None,
     ) -> bytes:
         """Encrypt and authenticate bytes into one message. `data` must not change during the call."""
-        return crypto.encrypt(self._writing(data_class, context, reason, 1, _size(data)), data, control)
+        return crypto.encrypt(
+            self.materials_for_writing(data_class, context, reason, messages=1, size=_size(data)), data, control
+        )
 
     def encrypt_into(
         self,
@@ -94,13 +95,17 @@ class Room:
         control: Control | None = None,
     ) -> int:
         """The same into a buffer of at least `encrypted_size` bytes; returns how many are the message."""
-        return crypto.encrypt_into(self._writing(data_class, context, reason, 1, _size(data)), data, out, control)
+        return crypto.encrypt_into(
+            self.materials_for_writing(data_class, context, reason, messages=1, size=_size(data)), data, out, control
+        )
 
     def encrypted_size(
         self, length: int, *, data_class: str = DEFAULT_CLASS, context: Context = None, reason: str | None = None
     ) -> int:
         """Bytes of the message of so many plaintext bytes, exactly."""
-        return crypto.encrypted_size(self._writing(data_class, context, reason, 0, 0), length)
+        return crypto.encrypted_size(
+            self.materials_for_writing(data_class, context, reason, messages=0, size=0), length
+        )
 
     def encrypt_many(
         self,
@@ -113,14 +118,18 @@ class Room:
     ) -> list[bytes]:
         """Encrypt each item into a message of its own, in one call on all cores."""
         size = sum(map(_size, items))
-        return crypto.encrypt_many(self._writing(data_class, context, reason, len(items), size), items, control)
+        return crypto.encrypt_many(
+            self.materials_for_writing(data_class, context, reason, messages=len(items), size=size), items, control
+        )
 
     def decrypt(
         self, message: Buffer, *, context: Context = None, reason: str | None = None, control: Control | None = None
     ) -> bytes:
         """Authenticate a message and return its plaintext; on any failure nothing of it."""
         header = crypto.Header.parse(message)
-        return crypto.decrypt(header, self._reading(header, context, reason, _size(message)), message, control)
+        return crypto.decrypt(
+            header, self.materials_for_reading(header, context, reason, size=_size(message)), message, control
+        )
 
     def decrypt_into(
         self,
@@ -133,7 +142,7 @@ class Room:
     ) -> int:
         """The same into a buffer; returns how many bytes are plaintext. A failure zeroes what it would fill."""
         header = crypto.Header.parse(message)
-        materials = self._reading(header, context, reason, _size(message))
+        materials = self.materials_for_reading(header, context, reason, size=_size(message))
         return crypto.decrypt_into(header, materials, message, out, control)
 
     def decrypt_many(
@@ -147,7 +156,7 @@ class Room:
         """Decrypt many messages in one call on all cores, all or nothing."""
         headers = [crypto.Header.parse(message) for message in messages]
         materials = [
-            self._reading(header, context, reason, _size(message))
+            self.materials_for_reading(header, context, reason, size=_size(message))
             for header, message in zip(headers, messages, strict=True)
         ]
         return crypto.decrypt_many(headers, materials, messages, control)
@@ -173,9 +182,9 @@ class Room:
         size = os.stat(src).st_size
         if control is not None:
             control.bytes_total = size
-        materials = self._writing(data_class, context, reason, 1, size)
+        materials = self.materials_for_writing(data_class, context, reason, messages=1, size=size)
         done = crypto.encrypt_file(materials, src, dst, force=force, control=control)
-        return self._result(done, None, start, src, dst, data_class=data_class)
+        return self._result(done, materials, start, src, dst, data_class=data_class)
 
     def decrypt_file(
         self,
@@ -192,7 +201,7 @@ class Room:
         message = crypto.MessageFile.open(src)
         if control is not None:
             control.bytes_total = (message.layout() or (0, 0))[1]
-        materials = self._reading(message.header, context, reason, len(message))
+        materials = self.materials_for_reading(message.header, context, reason, size=len(message))
         done = message.decrypt(materials, dst, force=force, control=control)
         return self._result(done, message.header, start, src, dst)
 
@@ -208,9 +217,9 @@ class Room:
     ) -> FileResult:
         """Encrypt a stream in constant memory. Descriptors are read and written by Rust; file objects through Python."""
         start = time.perf_counter()
-        materials = self._writing(data_class, context, reason, 1, 0)
+        materials = self.materials_for_writing(data_class, context, reason, messages=1, size=0)
         done = crypto.encrypt_stream(materials, reader, writer, control)
-        return self._result(done, None, start, data_class=data_class)
+        return self._result(done, materials, start, data_class=data_class)
 
     def decrypt_stream(
         self,
@@ -228,7 +237,7 @@ class Room:
         """
         start = time.perf_counter()
         incoming = crypto.IncomingMessage.open(reader, None, control)
-        materials = self._reading(incoming.header, context, reason, 0)
+        materials = self.materials_for_reading(incoming.header, context, reason, size=0)
         return self._result(incoming.decrypt(materials, writer), incoming.header, start)
 
     def open(
@@ -248,11 +257,11 @@ class Room:
         """
         name = os.fspath(path)
         if mode == "wb":
-            materials = self._writing(data_class, context, reason, 1, 0)
+            materials = self.materials_for_writing(data_class, context, reason, messages=1, size=0)
             return MessageFileWriter(crypto.MessageWriter(materials, path, force=force), name)
         if mode == "rb":
             message = crypto.MessageFile.open(path)
-            materials_ = self._reading(message.header, context, reason, len(message))
+            materials_ = self.materials_for_reading(message.header, context, reason, size=len(message))
             reader = crypto.RangedReader.open(path, message.header, materials_)
             return io.BufferedReader(MessageReader(reader, name), BUFFER_SIZE)
         raise Misuse(f"the mode is 'rb' or 'wb', not {mode!r}")
@@ -279,7 +288,7 @@ class Room:
         `resume` continues an interrupted run or brings an older tree up to date. Files that fail are reported
         together in `PartialFailure`; the others are done.
         """
-        source = trees.WritingSource(self, data_class, context, reason)
+        source = trees.KeySource(self, data_class, context, reason)
         options = trees.Options(resume, force, tuple(include), tuple(exclude), dry_run)
         return trees.encrypt(source, src, dst, options, control)
 
@@ -295,12 +304,11 @@ class Room:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         only: Path | None = None,
-        dry_run: bool = False,
         control: Control | None = None,
     ) -> TreeResult:
         """Decrypt a tree, or with `only` one file of it. Missing, added, swapped or older files are named and refused."""
-        source = trees.ReadingSource(self, context, reason)
-        options = trees.Options(resume, force, tuple(include), tuple(exclude), dry_run)
+        source = trees.KeySource(self, DEFAULT_CLASS, context, reason)
+        options = trees.Options(resume, force, tuple(include), tuple(exclude))
         return trees.decrypt(source, src, dst, options, only, control)
 
     # --- questions -----------------------------------------------------------------------------------------------
@@ -310,12 +318,12 @@ class Room:
     ) -> FileResult | TreeResult:
         """Authenticate every byte of a message file or a tree, and write nothing."""
         if os.path.isdir(path):
-            return trees.verify(trees.ReadingSource(self, context, reason), path, control)
+            return trees.verify(trees.KeySource(self, DEFAULT_CLASS, context, reason), path, control)
         start = time.perf_counter()
         message = crypto.MessageFile.open(path)
         if control is not None:
             control.bytes_total = (message.layout() or (0, 0))[1]
-        materials = self._reading(message.header, context, reason, len(message))
+        materials = self.materials_for_reading(message.header, context, reason, size=len(message))
         return self._result(message.verify(materials, control), message.header, start, path)
 
     def verify_stream(
@@ -329,7 +337,7 @@ class Room:
         """Authenticate every byte of a stream, and write nothing."""
         start = time.perf_counter()
         incoming = crypto.IncomingMessage.open(reader, None, control)
-        materials = self._reading(incoming.header, context, reason, 0)
+        materials = self.materials_for_reading(incoming.header, context, reason, size=0)
         return self._result(incoming.decrypt(materials), incoming.header, start)
 
     def inspect(self, path: Path) -> MessageInfo:
@@ -339,10 +347,12 @@ class Room:
     def why(self, path: Path, *, context: Context = None, reason: str | None = None) -> WhyInfo:
         """Whether this principal may open a message, and why or why not. Asks for the key; reads no plaintext."""
         header = crypto.MessageFile.open(path).header
-        key_id, version = room_key(header)
-        state = self._service.version_state(key_id, version) if key_id and version else None
+        key_id, version = room_key(header.edks)
+        state = next(
+            (v.state for k in self.keys.list() if k.id == key_id for v in k.versions if v.version == version), None
+        )
         try:
-            self._reading(header, context, reason, 0)
+            self.materials_for_reading(header, context, reason, size=0)
         except (AccessDenied, KeyNotFound, KeyStateForbids) as error:
             allowed, text = False, str(error)
         else:
@@ -362,6 +372,21 @@ class Room:
     def cache_stats(self) -> dict[str, int]:
         """Counters of the DEK cache."""
         return self._materials.stats()
+
+    # --- materials -------------------------------------------------------------------------------------------------
+
+    def materials_for_writing(
+        self, data_class: str, context: Context, reason: str | None, *, messages: int, size: int
+    ) -> EncryptionMaterials:
+        """Materials for so many messages of `size` plaintext bytes in all, for `strongroom.crypto` itself."""
+        request = self._request(reason)
+        return self._materials.for_encryption(request, data_class, context, messages=messages, size=size)
+
+    def materials_for_reading(
+        self, header: Header, context: Context, reason: str | None, *, size: int
+    ) -> crypto.DecryptionMaterials:
+        """Materials for the message of this header, for `strongroom.crypto` itself."""
+        return self._materials.for_decryption(self._request(reason), header, context, size=size)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -388,10 +413,10 @@ class Room:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Room {self._service.home} as {self._principal!r} for {self._purpose!r}>"
+        return f"<Room {self._home} as {self._principal!r} for {self._purpose!r}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopen, (self._service.home, self._unlock.portable(), self._principal, self._purpose)
+        return _reopen, (self._home, self._unlock, self._principal, self._purpose)
 
     # --- asynchronous twins ----------------------------------------------------------------------------------------
 
@@ -410,30 +435,19 @@ class Room:
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _request(self, reason: str | None) -> Request:
-        return Request(self._principal, self._purpose, reason)
-
-    def _writing(
-        self, data_class: str, context: Context, reason: str | None, messages: int, size: int
-    ) -> EncryptionMaterials:
-        request = self._request(reason)
-        return self._materials.for_encryption(request, data_class, context, messages=messages, size=size)
-
-    def _reading(
-        self, header: Header, context: Context, reason: str | None, size: int
-    ) -> crypto.DecryptionMaterials:
-        return self._materials.for_decryption(self._request(reason), header, context, size=size)
+        return Request(self._principal, self._purpose, reason or "")
 
     def _result(
         self,
         done: Done,
-        header: Header | None,
+        known: Header | EncryptionMaterials,
         start: float,
         source: Path | None = None,
         target: Path | None = None,
         *,
         data_class: str | None = None,
     ) -> FileResult:
-        key_id, version = room_key(header) if header else (None, None)
+        key_id, version = room_key(known.edks)
         return FileResult(
             source=None if source is None else os.fspath(source),
             target=None if target is None else os.fspath(target),
@@ -441,7 +455,7 @@ class Room:
             message_bytes=done.message_bytes,
             frames=done.frames,
             message_id=done.message_id.hex(),
-            data_class=header.context.get(CLASS_KEY) if header else data_class,
+            data_class=data_class or (known.context.get(CLASS_KEY) if isinstance(known, crypto.Header) else None),
             key_id=key_id,
             key_version=version,
             seconds=time.perf_counter() - start,

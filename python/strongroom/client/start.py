@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import strongroom
 from strongroom import crypto
 from strongroom.client.room import Room
-from strongroom.keyservice import Unlock, init_room
+from strongroom.home import Unlock, init_room
 
 if TYPE_CHECKING:
     import os
 
-    from strongroom.keyservice import InitResult
+    from strongroom.home import InitResult
 
     Path = str | os.PathLike[str]
 
@@ -25,7 +25,7 @@ def init(
     passphrase_file: Path | None = None,
     passphrase_fd: int | None = None,
     passphrase_command: str | None = None,
-    prompt: bool = False,
+    prompt: str | None = None,
     key_file: Path | None = None,
     make_key_file: Path | None = None,
     recovery_file: Path | None = None,
@@ -54,7 +54,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     passphrase_file: Path | None = None,
     passphrase_fd: int | None = None,
     passphrase_command: str | None = None,
-    prompt: bool = False,
+    prompt: str | None = None,
     key_file: Path | None = None,
     recovery_words: str | None = None,
     recovery_file: Path | None = None,

@@ -24,7 +24,7 @@ class RoomKeyring:
 
     def generate(self, length: int, context: Mapping[str, str]) -> tuple[DataKey, list[Edk]]:
         """A data key of the room and its EDK."""
-        generated = self._service.generate_dek(self._request, self._data_class, context, length)
+        generated = self._service.generate_dek(self._request, self._data_class, context, key_length=length)
         return generated.data_key, [generated.edk]
 
     def wrap(self, data_key: DataKey, context: Mapping[str, str]) -> list[Edk]:

@@ -85,6 +85,13 @@ class EmbeddedKeyService:
             edk = kek.wrap(data_key, NAMESPACE, str(KeyName(record.key_id, record.version)), context)
             return GeneratedDek(data_key=data_key, edk=edk, lease=lease, data_class=wanted)
 
+    def data_class(self, request: Request, name: str) -> DataClass:
+        """See KeyService.data_class."""
+        with self._case(request, Action.GENERATE) as case:
+            snapshot = self._keystore.snapshot()
+            self._authorise(case, resource_of_class(snapshot, name))
+            return snapshot.data_class(name)
+
     def unwrap_dek(self, request: Request, edks: Sequence[Edk], context: Mapping[str, str]) -> UnwrappedDek:
         """See KeyService.unwrap_dek."""
         with self._case(request, Action.UNWRAP) as case:

@@ -50,6 +50,10 @@ class KeyService(Protocol):
         """
         ...
 
+    def data_class(self, request: Request, name: str) -> DataClass:
+        """The data class of this name, for whoever may encrypt under it. Raises KeyNotFound."""
+        ...
+
     def unwrap_dek(self, request: Request, edks: Sequence[Edk], context: Mapping[str, str]) -> UnwrappedDek:
         """The DEK in the first of `edks` that a key of this room has wrapped.
 

@@ -64,15 +64,15 @@ class RoomMaterials:
         """Counters of the cache."""
         return self._cache.stats()
 
-    def settle(self) -> None:
+    def settle(self, outcome: str = "ended") -> None:
         """Close the leases of what the cache has let go."""
         for (_, lease), messages, size in self._cache.drain_retired():
-            self._service.close_lease(lease, messages, size)
+            self._service.close_lease(lease, messages, size, outcome)
 
     def close(self) -> None:
         """Let go of everything, and close every lease."""
         self._cache.clear()
-        self.settle()
+        self.settle("closed")
 
     def _fetched(self, key: bytes, now: int, messages: int, size: int, lease: _Leasing) -> tuple[object, Lease]:
         self._cache.expire(now)
@@ -81,11 +81,11 @@ class RoomMaterials:
         return fetched
 
     def _lease_writer(self, request: Request, name: str, pairs: dict[str, str]) -> _Leased:
-        data_class = self._service.data_class(name)
+        data_class = self._service.data_class(request, name)
         signing_key = SigningKey.for_suite(data_class.suite)
         if signing_key is not None:
             pairs = pairs | {_PUBLIC_KEY: signing_key.public_key}
-        generated = self._service.generate_dek(request, name, pairs, _DATA_KEY_LENGTH)
+        generated = self._service.generate_dek(request, name, pairs, key_length=_DATA_KEY_LENGTH)
         materials = EncryptionMaterials(
             data_class.suite,
             generated.data_key,

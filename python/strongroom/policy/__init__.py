@@ -62,7 +62,7 @@ class OwnerPolicy:
     owner: str
     actor: str
 
-    def decide(self, request: Request, action: Action, resource: Resource) -> Decision:  # noqa: ARG002 - the seam's signature
+    def decide(self, request: Request, action: Action, resource: Resource) -> Decision:
         """Allow if this process belongs to the owner."""
         if self.actor == self.owner:
             return Decision(allowed=True, reason="the owner of the room asks")

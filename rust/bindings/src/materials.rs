@@ -40,7 +40,7 @@ impl SigningKey {
 
 /// What a writer may use.
 #[pyclass(frozen, module = "strongroom.crypto")]
-pub(crate) struct EncryptionMaterials(pub(crate) Arc<message::EncryptionMaterials>);
+pub(crate) struct EncryptionMaterials(pub(crate) Arc<message::EncryptionMaterials>, Vec<Edk>);
 
 #[pymethods]
 impl EncryptionMaterials {
@@ -56,12 +56,13 @@ impl EncryptionMaterials {
         signing_key: Option<&SigningKey>,
     ) -> PyResult<Self> {
         let suite = Suite::by_id(suite).map_err(to_py)?;
-        let edks: Vec<_> = edks.iter().map(|edk| edk.0.clone()).collect();
+        let given: Vec<_> = edks.iter().map(|edk| Edk::clone(edk)).collect();
+        let edks: Vec<_> = given.iter().map(|edk| edk.0.clone()).collect();
         let context = Context::new(context).map_err(to_py)?;
         let signing_key = signing_key.map(take).transpose().map_err(to_py)?;
         let key = data_key.shared().map_err(to_py)?;
         message::EncryptionMaterials::new(suite, key, &edks, &context, &required, frame_length, signing_key)
-            .map(|materials| EncryptionMaterials(Arc::new(materials)))
+            .map(|materials| EncryptionMaterials(Arc::new(materials), given))
             .map_err(to_py)
     }
 
@@ -73,6 +74,11 @@ impl EncryptionMaterials {
     #[getter]
     fn frame_length(&self) -> u32 {
         self.0.frame_length()
+    }
+
+    #[getter]
+    fn edks(&self) -> Vec<Edk> {
+        self.1.clone()
     }
 }
 
