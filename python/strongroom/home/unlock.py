@@ -26,7 +26,7 @@ class Unlock:
     Of the passphrase sources at most one may be set, and of the two recovery sources. A key file costs no Argon2id.
     `passphrase` and `recovery_words` put the secret into a Python object, which cannot be wiped: prefer the others.
     `passphrase_command` is a command line or a list; its standard output is read by Rust, one final newline cut off.
-    `prompt` is asked on the terminal when nothing else is set and the environment names nothing.
+    `prompt` (True, or the words to ask with) asks on the terminal when nothing else is set and the environment names nothing.
 
     Environment: `$CREDENTIALS_DIRECTORY/strongroom-key` and `…/strongroom-passphrase` (systemd), then
     STRONGROOM_KEY_FILE and STRONGROOM_PASSPHRASE_FILE, which hold names of files and never secrets.
@@ -39,7 +39,7 @@ class Unlock:
     key_file: StrPath | None = None
     recovery_words: str | None = field(default=None, repr=False)
     recovery_file: StrPath | None = None
-    prompt: str | None = None
+    prompt: str | bool = False
 
     def __post_init__(self) -> None:
         for names in ONE_OF:
@@ -66,8 +66,9 @@ def resolve(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
     Raises RoomLocked if it leads to none, OSError for a file that cannot be read.
     """
     secrets = given(unlock) or from_environment(os.environ)
-    if not secrets and unlock.prompt is not None:
-        secrets = [(SecretKind.PASSPHRASE, Secret.from_prompt(unlock.prompt))]
+    if not secrets and unlock.prompt:
+        words = unlock.prompt if isinstance(unlock.prompt, str) else "Passphrase: "
+        secrets = [(SecretKind.PASSPHRASE, Secret.from_prompt(words))]
     if not secrets:
         raise RoomLocked(
             "nothing was given to unlock the room with: give a passphrase file, a key file, or set STRONGROOM_KEY_FILE"

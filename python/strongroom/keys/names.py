@@ -48,7 +48,7 @@ class KeyName:
 
 
 def check_class_name(name: str) -> None:
-    """Raises Misuse unless `name` can name a data class: 1 … 64 of a–z, 0–9, `.`, `_`, `-`, a letter or digit first."""
+    """Raises Misuse unless `name` can name a data class: 1 … 64 of a-z, 0-9, `.`, `_`, `-`, a letter or digit first."""
     if not CLASS_NAME.fullmatch(name):
         raise Misuse(
             f"{name!r} cannot name a data class: use 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"

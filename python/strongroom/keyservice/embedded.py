@@ -344,13 +344,16 @@ class EmbeddedKeyService:
         return Who.of(request, self._actor)
 
 
+NOTHING_YET = Resource()
+
+
 @dataclass(slots=True)
 class Case:
     """What is known of a request while it is handled."""
 
     request: Request
     action: Action
-    resource: Resource = Resource()
+    resource: Resource = NOTHING_YET
     lease: Lease | None = None
 
 

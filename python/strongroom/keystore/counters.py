@@ -55,7 +55,7 @@ class WrapCounters:
         row = connection.execute(select(WRAP_COUNTERS).where(*counter_is(key_id, version))).mappings().one_or_none()
         if row is None:
             raise RoomTampered(f"wrap_counters {key_id}/{version}: the row is missing, someone removed it")
-        self._macs.check(WRAP_COUNTERS, row)
+        self._macs.check(WRAP_COUNTERS, dict(row))
         return int(row["reserved"])
 
 

@@ -113,7 +113,7 @@ class Keystore:
             meta = read_meta(connection, self._room_id)
         if meta["root_version"] != root.version:
             raise RoomTampered(
-                f"meta 1: the keystore is wrapped by root version {meta['root_version']}, not {root.version}"
+                f"meta 1: the keystore is wrapped by root version {meta['root_version']!r}, not {root.version}"
             )
         try:
             return root.unwrap_mac_key(as_bytes(meta["wrapped_mac_key"]), mac_key_binding(self._room_id, root.version))
@@ -200,7 +200,7 @@ def read_meta(connection: Connection, room_id: str) -> Mapping[str, Value]:
         raise RoomTampered(f"meta: {len(rows)} rows where there is one, someone added or removed some")
     meta = rows[0]
     if as_int(meta["format"]) > FORMAT:
-        raise UnsupportedFormat(f"the keystore has format {meta['format']}; this version reads up to {FORMAT}")
+        raise UnsupportedFormat(f"the keystore has format {meta['format']!r}; this version reads up to {FORMAT}")
     if meta["room"] != room_id:
         raise RoomTampered("meta 1: the keystore belongs to another room")
     return meta

@@ -75,6 +75,15 @@ def judge(policy: Policy, request: Request, action: Action, resource: Resource) 
         decision = policy.decide(request, action, resource)
     except Exception as error:  # noqa: BLE001 - a policy that fails has not allowed anything
         return Decision(allowed=False, reason=f"the policy failed with {type(error).__name__}")
-    if not isinstance(decision, Decision) or decision.allowed is not True:
-        return Decision(allowed=False, reason=getattr(decision, "reason", "the policy gave no decision"))
-    return decision
+    return decision if is_yes(decision) else refusal(decision)
+
+
+def is_yes(answer: object) -> bool:
+    """Whether `answer` is a decision that allows, and not merely something true."""
+    return isinstance(answer, Decision) and answer.allowed is True
+
+
+def refusal(answer: object) -> Decision:
+    """`answer` as a refusal, with its own reason if it has one."""
+    reason = answer.reason if isinstance(answer, Decision) else "the policy gave no decision"
+    return Decision(allowed=False, reason=reason)
