@@ -46,8 +46,7 @@ lint: build ## formatters, clippy, ruff, mypy, and the stubs against the extensi
 
 .PHONY: test-rust
 test-rust: ## the tests of the Rust crates
-	# the bindings have no logic: the Python tests are their tests
-	cargo test --quiet --workspace --exclude strongroom-bindings
+	cargo test --quiet --workspace
 
 .PHONY: test-python
 test-python: build ## the tests of the package, the architecture and the docs
