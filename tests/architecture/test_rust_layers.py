@@ -34,7 +34,11 @@ ARROWS = {
 
 UNSAFE = r"\bunsafe\s*(?:\{|fn|impl|extern|trait)"
 UNSAFE_ROOMS = ("secmem", "hsm", "bindings/src/buffer.rs")
-CRYPTO_CRATES = r"\b(?:aws_lc_rs|aws_lc_sys|argon2|aes_siv|chacha20poly1305)::"
+# `primitives::argon2` is ours; the crate is told from it by a `use` that starts with it, or by its types
+CRATES = "aws_lc_rs|aws_lc_sys|argon2|aes_siv|chacha20poly1305"
+CRYPTO_CRATES = rf"\buse (?:::)?(?:{CRATES})\b|(?<!::)\b(?:aws_lc_rs|aws_lc_sys)::|(?<!::)\b(?:{CRATES})::[A-Z]"
+# what looks like an authenticator and is the label of a PEM document
+INNOCENT = "document.tag() == label"
 
 
 def test_arrows() -> None:
@@ -79,10 +83,12 @@ def test_crypto_crates_have_one_importer() -> None:
 def test_planted_uses_are_found(tmp_path: Path) -> None:
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "a.rs").write_text("//! no unsafe {}\nfn f() {\n    unsafe { g() }\n}\n")
-    (tmp_path / "core" / "b.rs").write_text("use aws_lc_rs::aead;\n")
+    (tmp_path / "core" / "b.rs").write_text(
+        "use aws_lc_rs::aead;\nuse crate::primitives::argon2::Cost;\nlet a = argon2::Argon2::new();\nargon2::derive();\n"
+    )
     (tmp_path / "secmem.rs").write_text("unsafe fn g() {}\n")
     assert rust_uses(tmp_path, UNSAFE, ("secmem.rs",)) == ["core/a.rs:3"]
-    assert rust_uses(tmp_path, CRYPTO_CRATES, ()) == ["core/b.rs:1"]
+    assert rust_uses(tmp_path, CRYPTO_CRATES, ()) == ["core/b.rs:1", "core/b.rs:3"]
 
 
 def test_authenticators_are_compared_in_constant_time() -> None:
@@ -92,7 +98,7 @@ def test_authenticators_are_compared_in_constant_time() -> None:
         for found in plain_comparisons(rust_without_tests(path.read_text()))
     ]
     python = [found for path in sorted(ROOT.glob("python/**/*.py")) for found in plain_comparisons(path.read_text())]
-    assert rust + python == []
+    assert [line for line in rust + python if INNOCENT not in line] == []
 
 
 @pytest.mark.parametrize(
