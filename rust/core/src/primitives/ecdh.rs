@@ -42,7 +42,7 @@ impl PrivateKey {
     /// Agrees with the owner of a point, compressed or not, and gives the shared secret.
     pub fn agree(&self, point: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let theirs = UnparsedPublicKey::new(self.key.algorithm(), point);
-        lc::agree(&self.key, &theirs, Error::Authentication, |secret| Ok(Zeroizing::new(secret.to_vec())))
+        lc::agree(&self.key, theirs, Error::Authentication, |secret| Ok(Zeroizing::new(secret.to_vec())))
     }
 }
 
