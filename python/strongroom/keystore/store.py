@@ -92,10 +92,11 @@ class Keystore:
         """
         with self._lock:
             with self._database.writing() as connection:
-                before, _ = self._read(connection)
+                # the rows themselves, not what memory holds of them: what is signed next must not be a stranger's
+                before, _ = self._verify(connection)
                 self._apply(connection, decide(before))
                 self._seal(connection, before.epoch + 1)
-                after, mark = self._read(connection)
+                after, mark = self._verify(connection)
             self._remember(after, mark)
             return after
 
@@ -125,6 +126,10 @@ class Keystore:
         state = connection.execute(select(META.c.epoch, META.c.mac)).first()
         if self._current is not None and state is not None and self._seen == Mark(state.epoch, state.mac):
             return self._current, self._seen
+        return self._verify(connection)
+
+    def _verify(self, connection: Connection) -> tuple[Snapshot, Mark]:
+        """The state in a transaction, every row of it verified."""
         meta = read_meta(connection, self._room_id)
         self._macs.check(META, meta)
         rows = [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
