@@ -139,32 +139,34 @@ class JsonLinesSink:
 
     def _sync(self, place: int) -> None:
         """Wait until the write at `place` is durable: join an fdatasync that covers it, or make one."""
-        with self._turn:
-            while self._syncing and self._durable < place:
-                self._turn.wait()
-            self._check_usable()
-            if self._durable >= place:
-                return
-            self._syncing, covered = True, self._written
-        failure = self._fdatasync()
-        with self._turn:
-            self._syncing = False
-            if failure is None:
-                self._durable = max(self._durable, covered)
-            else:
-                self._poison = (
-                    f"the audit trail {self._path} could not be made durable ({failure}): open the room again"
-                )
-            self._turn.notify_all()
-            if self._poison is not None:
-                raise AuditUnavailable(self._poison)
+        ours, durable = False, 0
+        try:
+            with self._turn:
+                while self._syncing and self._durable < place:
+                    self._turn.wait()
+                self._check_usable()
+                if self._durable >= place:
+                    return
+                ours = self._syncing = True
+                covered = self._written
+            self._fdatasync()
+            durable = covered
+        finally:
+            # Ctrl-C can end this at any point, and must not leave other threads waiting for our turn to end
+            if ours:
+                with self._turn:
+                    self._syncing = False
+                    self._durable = max(self._durable, durable)
+                    self._turn.notify_all()
 
-    def _fdatasync(self) -> str | None:
+    def _fdatasync(self) -> None:
         try:
             os.fdatasync(self._descriptor)
         except OSError as error:
-            return error.strerror or "fdatasync failed"
-        return None
+            self._poison = (
+                f"the audit trail {self._path} could not be made durable ({error.strerror}): open the room again"
+            )
+            raise AuditUnavailable(self._poison) from error
 
 
 def end_of_last_line(descriptor: int, size: int) -> int:
