@@ -84,10 +84,9 @@ def init_room(
         with building_site(place) as site:
             build(site, room_id, root, sealed)
             key_path, recovery_path = write_kits(secrets, make_key_file, recovery_file)
+            words = None if recovery_path else recovery_kit(secrets).recovery_words()
+            # the last step: whatever fails after it would leave a room whose recovery words nobody has seen
             move_in(site, place, [path for path in (key_path, recovery_path) if path is not None])
-        # opening it once proves that it is whole, and sets the anchor of this host
-        Keystore(place / KEYSTORE_FILE, room_id, root, anchors_directory()).close()
-        words = None if recovery_path else recovery_kit(secrets).recovery_words()
         return InitResult(
             room_id=room_id, home=place, recovery_words=words, recovery_file=recovery_path, key_file=key_path
         )
@@ -152,6 +151,8 @@ def build(site: Path, room_id: str, root: SoftwareRoot, sealed: bytes) -> None:
     make_keystore(site / KEYSTORE_FILE, room_id, owner, root, first)
     (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
     record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room_id, owner, first)
+    # opening it once proves that it is whole, and sets the anchor of this host
+    Keystore(site / KEYSTORE_FILE, room_id, root, anchors_directory()).close()
     document = {"format": FORMAT, "room": room_id, "created": now.isoformat(timespec="seconds")}
     create_private(site / ROOM_FILE, json.dumps(document, indent=2).encode() + b"\n")
     sync_directory(site)
