@@ -108,20 +108,21 @@ class Entry:
     sealed: bytes
 
     def derivation(self) -> Kdf:
-        """How the sealing key comes from a secret."""
-        parameters = self.parameters
-        salt = bytes.fromhex(str(parameters["salt"]))
-        match parameters["kdf"]:
+        """How the sealing key comes from a secret. Raises RoomTampered and UnsupportedFormat."""
+        try:
+            name, salt = self.parameters["kdf"], bytes.fromhex(str(self.parameters["salt"]))
+            cost = tuple(int(self.parameters[part]) for part in ARGON2_COST) if name == "argon2id" else ()
+        except (ValueError, KeyError, TypeError) as error:
+            raise RoomTampered(
+                f"root.json: the entry {self.kind!r} was changed: put back a copy of the file"
+            ) from error
+        match name:
             case "argon2id":
-                memory, passes, lanes = (int(parameters[name]) for name in ("memory_kib", "passes", "lanes"))
-                # the file is not yet authenticated: a forged one must not exhaust memory or time
-                if memory > MAX_MEMORY_KIB or passes > MAX_PASSES or lanes > MAX_LANES:
-                    raise UnsupportedFormat("root.json asks for more Argon2id work than is accepted")
-                return Kdf.argon2id(salt, memory_kib=memory, passes=passes, lanes=lanes)
+                return argon2id(salt, *cost)
             case "hkdf-sha256":
                 return Kdf.hkdf_sha256(salt)
             case unknown:
-                raise UnsupportedFormat(f"root.json names a key derivation that is not known: {unknown}")
+                raise UnsupportedFormat(f"root.json names a key derivation that is not known: {unknown!r}")
 
     def to_json(self) -> dict[str, object]:
         """The entry as it stands in `root.json`."""
@@ -130,6 +131,15 @@ class Entry:
             "parameters": dict(self.parameters),
             "sealed": base64.b64encode(self.sealed).decode("ascii"),
         }
+
+
+def argon2id(salt: bytes, memory_kib: int, passes: int, lanes: int) -> Kdf:
+    """Argon2id at a cost that a file asks for: not authenticated yet, so a forged one must not exhaust memory or time."""
+    if memory_kib > MAX_MEMORY_KIB or passes > MAX_PASSES or lanes > MAX_LANES:
+        raise UnsupportedFormat("root.json asks for more Argon2id work than is accepted")
+    if lanes < 1 or passes < 1 or memory_kib < 8 * lanes or len(salt) < SALT_LENGTH:
+        raise RoomTampered("root.json asks for less Argon2id work than there is: put back a copy of the file")
+    return Kdf.argon2id(salt, memory_kib=memory_kib, passes=passes, lanes=lanes)
 
 
 def seal(key: RootKey, room_id: str, version: int, kind: SecretKind, secret: Secret) -> Entry:
@@ -161,6 +171,7 @@ def parse(content: bytes, room_id: str) -> tuple[int, list[Entry]]:
 FORMAT = 1
 FIRST_VERSION = 1
 SALT_LENGTH = 16
+ARGON2_COST = ("memory_kib", "passes", "lanes")
 MAX_MEMORY_KIB = 4 * 1024 * 1024
 MAX_PASSES = 64
 MAX_LANES = 64
