@@ -49,7 +49,12 @@ def test_every_kind_of_buffer(tmp_path: Path) -> None:
 
 def test_into_every_kind_of_writable_buffer() -> None:
     message = encrypt_message(DATA, KEYRING)
-    for out in (bytearray(len(DATA)), memoryview(bytearray(len(DATA))), np.zeros(len(DATA) // 8), mmap.mmap(-1, len(DATA))):
+    for out in (
+        bytearray(len(DATA)),
+        memoryview(bytearray(len(DATA))),
+        np.zeros(len(DATA) // 8),
+        mmap.mmap(-1, len(DATA)),
+    ):
         assert decrypt_message_into(message, out, KEYRING) == len(DATA)
         assert bytes(memoryview(out).cast("B")) == DATA
 

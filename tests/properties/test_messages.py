@@ -39,7 +39,9 @@ frame_lengths = st.integers(1, 300)
 def plaintexts(draw: st.DrawFn, frame_length: int) -> bytes:
     """Lengths round every frame boundary, and others."""
     frames = draw(st.integers(0, 4))
-    length = max(frames * frame_length + draw(st.integers(-1, 1)), 0) if draw(st.booleans()) else draw(st.integers(0, 999))
+    length = (
+        max(frames * frame_length + draw(st.integers(-1, 1)), 0) if draw(st.booleans()) else draw(st.integers(0, 999))
+    )
     return bytes(i * 7 % 256 for i in range(length))
 
 

@@ -1,10 +1,11 @@
 //! Facts about this build and machine, and the process's own protection.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-use strongroom_core::job::limit;
+use strongroom_core::job::{AtomicFile, Replace, SourceFile, limit};
 
 use crate::error::to_py;
 
@@ -54,4 +55,17 @@ pub(crate) fn bench_limit(
     let side = if decrypt { limit::Side::Open } else { limit::Side::Seal };
     let time = py.detach(|| limit::measure(frame_length, total_bytes, workers, side));
     time.map(|time| time.as_secs_f64()).map_err(to_py)
+}
+
+/// Seconds that the reads and writes of a file job take without a cipher: the floor of files.
+#[pyfunction]
+pub(crate) fn bench_copy(py: Python<'_>, source: PathBuf, target: PathBuf, workers: usize) -> PyResult<f64> {
+    let copy = || {
+        let source = SourceFile::open(&source)?;
+        let target = AtomicFile::create(&target, Replace::Existing)?;
+        let time = limit::measure_copy(&source, &target, workers)?;
+        target.commit()?;
+        Ok(time.as_secs_f64())
+    };
+    py.detach(copy).map_err(to_py)
 }

@@ -1,10 +1,14 @@
 //! What "the limit" means: the bare cipher over the same frames, buffers and threads, out of place.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::vectored::{PageBuffer, read_all, write_all};
+use super::{AtomicFile, RUN_BYTES, SourceFile};
 use crate::error::{Error, Result};
 use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
+use crate::pipeline::{Control, Progress, parallel};
 use crate::primitives::aead::AeadKey;
 use crate::primitives::output::Output;
 use crate::suite::Aead;
@@ -31,6 +35,30 @@ pub fn measure(frame_length: usize, total: usize, workers: usize, side: Side) ->
         Side::Seal => Ok(sealing),
         Side::Open => open_all(&key, &sealed, &mut opened, frame_length, per_worker),
     }
+}
+
+/// Time for copying a file in runs, as a job reads and writes it, with nothing in between: the floor of file jobs.
+pub fn measure_copy(source: &SourceFile, target: &AtomicFile, workers: usize) -> Result<Duration> {
+    let progress = Progress::default();
+    let control = Control { workers, progress: &progress, poll: &|| Ok(()) };
+    // a file's runs are counted in 32 bits, as its frames are
+    let runs = u32::try_from(source.len().div_ceil(RUN_BYTES as u64)).unwrap_or(u32::MAX);
+    let start = Instant::now();
+    parallel(
+        &control,
+        0..runs,
+        || Ok(PageBuffer::new(RUN_BYTES)),
+        |buffer, run| {
+            let at = u64::from(run) * RUN_BYTES as u64;
+            let len = usize::try_from(source.len() - at).unwrap_or(RUN_BYTES).min(RUN_BYTES);
+            let bytes = buffer.first(len);
+            read_all(source.file(), &mut [IoSliceMut::new(bytes)], at)
+                .map_err(Error::io("read", source.path()))?;
+            write_all(target.file(), &mut [IoSlice::new(bytes)], at)
+                .map_err(Error::io("write", target.path()))
+        },
+    )?;
+    Ok(start.elapsed())
 }
 
 fn seal_all(
