@@ -1,18 +1,21 @@
-"""Writes docs/reference from the code: the catalogue of errors. A test compares it with the tree."""
+"""Writes docs/reference from the code: the catalogue of errors and the public API. A test compares both with the tree."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import re
 from pathlib import Path
 
 from strongroom import errors
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+MODULES = ("strongroom", "strongroom.client", "strongroom.keyring")
 
 
 def pages() -> dict[Path, str]:
     """Every generated page: where it stands and what it says."""
-    return {REFERENCE / "errors.md": errors_page()}
+    return {REFERENCE / "errors.md": errors_page(), REFERENCE / "api.md": api_page()}
 
 
 def errors_page() -> str:
@@ -42,6 +45,57 @@ def errors_page() -> str:
 def classes() -> list[type[errors.StrongroomError]]:
     found = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.StrongroomError)]
     return sorted(found, key=lambda e: inspect.getsourcelines(e)[1])
+
+
+def api_page() -> str:
+    sections = [section for name in MODULES if (section := module_section(name))]
+    return "\n".join([GENERATED, "# Python API", "", *sections])
+
+
+def module_section(name: str) -> str:
+    module = importlib.import_module(name)
+    parts = [f"## {name}", "", inspect.getdoc(module) or "", ""]
+    for member in module.__all__:
+        value = getattr(module, member)
+        home = getattr(value, "__module__", name)
+        if callable(value) and (name == "strongroom" or home.startswith(name)):
+            parts += member_section(member, value)
+    return "\n".join(parts)
+
+
+def member_section(name: str, value: object) -> list[str]:
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return []
+    parts = entry("###", name, value)
+    if isinstance(value, type):
+        for member, attribute in vars(value).items():
+            if not member.startswith("_") and inspect.getdoc(attribute):
+                parts += entry("####", f"{name}.{member}", getattr(attribute, "__func__", attribute))
+    return parts
+
+
+def entry(level: str, name: str, value: object) -> list[str]:
+    call = signature(value)
+    shown = ["```text", f"{name}{call}", "```", ""] if call else []
+    return [f"{level} {name.replace('_', chr(92) + '_')}", "", *shown, text(value), ""]
+
+
+def signature(value: object) -> str:
+    """How it is called; empty for what is not called, or is made by another call."""
+    if not callable(value):
+        return ""
+    try:
+        found = inspect.signature(value)
+    except ValueError:
+        return ""
+    if any(name.startswith("_") for name in found.parameters):
+        return ""
+    # annotations are strings; what stands in quotes after `=` is a value
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(found)).replace("(self, ", "(").replace("(self)", "()")
+
+
+def text(value: object) -> str:
+    return inspect.getdoc(value) or ""
 
 
 def first(value: object) -> str:
