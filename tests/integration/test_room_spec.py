@@ -1,0 +1,216 @@
+"""docs/spec/room.md against what is on the disk, by code that shares nothing with the package."""
+
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from strongroom import crypto
+from strongroom.home import Unlock, init_room, open_room
+from strongroom.model import Request
+
+from tools import offline_decrypt
+
+REQUEST = Request("alice", "test", "hold the specification to the code")
+TOOL = Path(offline_decrypt.__file__)
+COLUMNS = {
+    "meta": ["id", "format", "room", "owner", "epoch", "root_version", "wrapped_mac_key", "members"],
+    "classes": ["name", "key_id", "suite", "frame_length", "lease_seconds", "max_messages", "max_bytes", "created"],
+    "keys": ["id", "data_class", "scope", "primary_version", "created"],
+    "key_versions": ["key_id", "version", "state", "created", "active_until", "root_version", "wrapped_kek"],
+    "wrap_counters": ["key_id", "version", "reserved"],
+}
+PRIMARY = {"classes": 1, "keys": 1, "key_versions": 2}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A room with two classes and a rotated key, and all that opens it."""
+    monkeypatch.setenv("STRONGROOM_STATE", str(tmp_path / "state"))
+    (tmp_path / "passphrase").write_bytes("grün ist die Hoffnung\n".encode())
+    init_room(
+        tmp_path / "room",
+        Unlock(passphrase_file=tmp_path / "passphrase"),
+        make_key_file=tmp_path / "key",
+        recovery_file=tmp_path / "recovery",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def service(folder):
+    service = open_room(folder / "room", Unlock(key_file=folder / "key"))
+    yield service
+    service.close()
+
+
+def write_message(folder, service, plaintext, suite=0x0478, frame_length=64):
+    context = {"strongroom-class": "default", "größe": "klein"}
+    signing_key = crypto.SigningKey.for_suite(suite)
+    if signing_key is not None:
+        context["aws-crypto-public-key"] = signing_key.public_key
+    made = service.generate_dek(REQUEST, "default", context)
+    materials = crypto.EncryptionMaterials(
+        suite, made.data_key, [made.edk], context, frame_length=frame_length, signing_key=signing_key
+    )
+    (folder / "message").write_bytes(crypto.encrypt(materials, plaintext))
+    return context
+
+
+def run_tool(folder, option, secret):
+    """The tool in an interpreter where importing this package fails."""
+    paths = [str(folder / name) for name in ("room", "message", "plaintext")]
+    start = "import runpy, sys; sys.modules['strongroom'] = None; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    command = [sys.executable, "-c", start, str(TOOL), *paths, option, str(folder / secret)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("option", "secret"), [("--key-file", "key"), ("--recovery-file", "recovery"), ("--passphrase-file", "passphrase")]
+)
+def test_each_secret_decrypts_without_this_package(folder, service, option, secret):
+    write_message(folder, service, b"a plaintext of some frames" * 9)
+    service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
+    assert run_tool(folder, option, secret).stderr == ""
+    assert (folder / "plaintext").read_bytes() == b"a plaintext of some frames" * 9
+
+
+@pytest.mark.parametrize("suite", [0x0478, 0x0578])
+@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 128, 129])
+def test_the_tool_decrypts_at_every_boundary_and_under_each_suite(folder, service, suite, length):
+    plaintext = os.urandom(length)
+    write_message(folder, service, plaintext, suite)
+    assert b"".join(decrypt(folder)) == plaintext
+
+
+@pytest.mark.parametrize("suite", [0x0478, 0x0578])
+def test_the_tool_refuses_what_was_altered(folder, service, suite):
+    write_message(folder, service, os.urandom(150), suite)
+    whole = (folder / "message").read_bytes()
+    for at in range(0, len(whole), 7):
+        (folder / "message").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises((Exception, SystemExit)):
+            list(decrypt(folder))
+    for length in range(0, len(whole), 7):
+        (folder / "message").write_bytes(whole[:length])
+        with pytest.raises(SystemExit):
+            list(decrypt(folder))
+
+
+def test_a_refused_message_leaves_no_target(folder, service):
+    write_message(folder, service, bytes(200))
+    (folder / "message").write_bytes((folder / "message").read_bytes()[:-1])
+    assert "truncated" in run_tool(folder, "--key-file", "key").stderr
+    assert not (folder / "plaintext").exists()
+
+
+def test_the_tool_has_two_hundred_lines_at_most():
+    assert sum(bool(line.strip()) for line in TOOL.read_text().splitlines()) <= 200
+
+
+def test_every_mac_is_the_one_of_the_specification(folder, service):
+    service.create_class(REQUEST, "other", suite=0x0578, lease_seconds=0)
+    service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
+    write_message(folder, service, b"")
+    room, key, rows = opened_keystore(folder)
+    checked = [(table, row) for table in COLUMNS for row in rows[table]]
+    for table, row in checked:
+        assert row["mac"] == mac(key, row_bytes(room, table, row)), table
+    assert {table: len(rows[table]) for table in rows} == {
+        "meta": 1, "classes": 2, "keys": 2, "key_versions": 3, "wrap_counters": 3
+    }  # fmt: skip
+
+
+def test_the_members_of_the_set_are_those_of_the_specification(folder, service):
+    service.create_class(REQUEST, "other")
+    _, _, rows = opened_keystore(folder)
+    named = [
+        (
+            " ".join([table, "/".join(str(row[column]) for column in COLUMNS[table][: PRIMARY[table]])]).encode(),
+            row["mac"],
+        )
+        for table in PRIMARY
+        for row in rows[table]
+    ]
+    assert rows["meta"][0]["members"] == lp(*(part for pair in sorted(named) for part in pair))
+    assert rows["meta"][0]["epoch"] == 2
+
+
+def test_the_anchor_is_that_of_the_specification(folder, service):
+    room, key, rows = opened_keystore(folder)
+    anchor = json.loads((folder / "state" / "anchors" / room).read_bytes())
+    said = lp(b"strongroom/1/anchor", room.encode(), b"1", rows["meta"][0]["mac"])
+    expected = {"epoch": 1, "set_mac": rows["meta"][0]["mac"].hex(), "mac": mac(key, said).hex()}
+    assert anchor == {"format": 1, "room": room, **expected}
+
+
+def test_the_audit_trail_is_that_of_the_specification(folder, service):
+    context = write_message(folder, service, b"")
+    lines = (folder / "room" / "audit" / "events.jsonl").read_text().splitlines()
+    made, first, opened = map(json.loads, lines)
+    assert [made["event"], first["event"], opened["event"]] == ["room-created", "class-created", "lease-opened"]
+    pairs = sorted((key.encode(), value.encode()) for key, value in context.items())
+    assert opened["context_digest"] == hashlib.sha256(lp(*(part for pair in pairs for part in pair))).hexdigest()
+    common = {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process"}
+    assert set(made) == common | {"room"}
+    lease = {
+        "lease",
+        "action",
+        "data_class",
+        "key_id",
+        "version",
+        "context_digest",
+        "seconds",
+        "max_messages",
+        "max_bytes",
+    }
+    assert set(opened) == common | lease
+    for line in lines:
+        assert line == json.dumps(json.loads(line), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def decrypt(folder):
+    root = offline_decrypt.unseal(folder / "room", "key-file", (folder / "key").read_bytes())
+    with (folder / "message").open("rb") as source:
+        yield from offline_decrypt.decrypt(folder / "room", root, source)
+
+
+def opened_keystore(folder):
+    """The room's id, its MAC key, and all rows by table."""
+    root = offline_decrypt.unseal(folder / "room", "key-file", (folder / "key").read_bytes())
+    database = sqlite3.connect(folder / "room" / "keystore.db")
+    database.row_factory = sqlite3.Row
+    rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in COLUMNS}
+    database.close()
+    wrapping_key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/mac").derive(root.key)
+    binding = lp(b"strongroom/1/mac-key", root.room.encode(), b"1")
+    return root.room, offline_decrypt.unwrap(wrapping_key, rows["meta"][0]["wrapped_mac_key"], binding), rows
+
+
+def row_bytes(room, table, row):
+    assert list(row.keys()) == [*COLUMNS[table], "mac"]
+    fields = [part for column in COLUMNS[table] for part in (column.encode(), spell(row[column]))]
+    return lp(b"strongroom/1/row", room.encode(), table.encode(), *fields)
+
+
+def spell(value):
+    if value is None:
+        return b"n"
+    if isinstance(value, int):
+        return b"i" + value.to_bytes(8, "big", signed=True)
+    return b"s" + value.encode() if isinstance(value, str) else b"b" + value
+
+
+def lp(*fields):
+    return b"".join(len(field).to_bytes(4, "big") + field for field in fields)
+
+
+def mac(key, said):
+    return hmac.digest(key, said, "sha256")
