@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-
 from strongroom.client import (
     decrypt_message,
     decrypt_message_into,

@@ -10,7 +10,6 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-
 from strongroom import crypto
 from strongroom.client import decrypt_message, encrypt_message
 from strongroom.errors import StrongroomError

@@ -18,9 +18,9 @@ RESERVED_PREFIXES = ("aws-crypto-", "strongroom-")
 def check_context(context: Mapping[str, str] | None) -> dict[str, str]:
     """The caller's context, if it is a str→str map without reserved keys; raises `Misuse` otherwise."""
     checked = dict(context or {})
-    for key, value in checked.items():
-        if not isinstance(key, str) or not isinstance(value, str):
-            raise Misuse("an encryption context maps strings to strings")
+    if not all(isinstance(word, str) for pair in checked.items() for word in pair):
+        raise Misuse("an encryption context maps strings to strings")
+    for key in checked:
         if key.startswith(RESERVED_PREFIXES):
             raise Misuse(f"the context key {key!r} is reserved")
     return checked

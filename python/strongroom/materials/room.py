@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import TYPE_CHECKING
 
 from strongroom.crypto import DecryptionMaterials, EncryptionMaterials, MaterialsCache, SigningKey, cache_key
@@ -11,6 +12,7 @@ from strongroom.materials.context import check_context, reader_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from strongroom.crypto import DataKey, Header
     from strongroom.keyservice import KeyService
@@ -31,6 +33,8 @@ class RoomMaterials:
     def __init__(self, service: KeyService, capacity: int = CAPACITY) -> None:
         self._service = service
         self._cache = MaterialsCache(capacity)
+        self._capacity = capacity
+        self._warned = False
 
     def for_encryption(
         self, request: Request, data_class: str, context: Mapping[str, str] | None, *, messages: int, size: int
@@ -43,7 +47,8 @@ class RoomMaterials:
         cached = self._cache.get(key, now, messages, size)
         if cached is None:
             cached = self._fetched(key, now, messages, size, lambda: self._lease_writer(request, data_class, pairs))
-        return cached[0]  # type: ignore[no-any-return]
+        materials: EncryptionMaterials = cached[0]
+        return materials
 
     def for_decryption(
         self, request: Request, header: Header, context: Mapping[str, str] | None, *, size: int
@@ -74,11 +79,23 @@ class RoomMaterials:
         self._cache.clear()
         self.settle("closed")
 
-    def _fetched(self, key: bytes, now: int, messages: int, size: int, lease: _Leasing) -> tuple[object, Lease]:
+    def _fetched(self, key: bytes, now: int, messages: int, size: int, lease: _Leasing) -> tuple[Any, Lease]:
         self._cache.expire(now)
-        fetched: tuple[object, Lease] = self._cache.get_or_fetch(key, now, messages, size, lease)
+        fetched: tuple[Any, Lease] = self._cache.get_or_fetch(key, now, messages, size, lease)
         self.settle()
+        self._warn_once()
         return fetched
+
+    def _warn_once(self) -> None:
+        if self._warned or self._cache.stats()["distinct_evicted"] < self._capacity:
+            return
+        self._warned = True
+        warnings.warn(
+            f"more distinct encryption contexts are in use than the {self._capacity} that the cache holds: every"
+            " message pays for a key of its own. Put row and object ids into associated data, not into the context",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def _lease_writer(self, request: Request, name: str, pairs: dict[str, str]) -> _Leased:
         data_class = self._service.data_class(request, name)
@@ -101,7 +118,10 @@ class RoomMaterials:
         return _limited(unwrapped.data_key, unwrapped.lease, unwrapped.data_class)
 
 
-def _limited(value: EncryptionMaterials | DataKey, lease: Lease, data_class: DataClass) -> _Leased:
+def _limited(value: EncryptionMaterials | DataKey, lease: Lease, data_class: DataClass | None) -> _Leased:
+    if data_class is None:
+        # a key without a class has no limits of its own: it serves once
+        return (value, lease), 0, 1, 0
     age = data_class.lease_seconds * _NS
     return (value, lease), age, data_class.max_messages, data_class.max_bytes
 
