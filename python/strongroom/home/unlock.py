@@ -39,7 +39,7 @@ class Unlock:
     key_file: StrPath | None = None
     recovery_words: str | None = field(default=None, repr=False)
     recovery_file: StrPath | None = None
-    prompt: str | bool = False
+    prompt: str | bool | None = None
 
     def __post_init__(self) -> None:
         for names in ONE_OF:

@@ -1,0 +1,3 @@
+from rooms import room, service, state
+
+__all__ = ["room", "service", "state"]

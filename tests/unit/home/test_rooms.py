@@ -1,0 +1,167 @@
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from rooms import CONTEXT, REQUEST, MadeRoom
+from strongroom.crypto import Secret
+from strongroom.errors import (
+    BadPassphrase,
+    Misuse,
+    RoomExists,
+    RoomLocked,
+    RoomNotFound,
+    RoomTampered,
+    RoomUnsafe,
+    TargetExists,
+    UnsupportedFormat,
+)
+from strongroom.home import Unlock, default_home, init_room, open_room, read_room_id
+
+
+def test_a_new_room_has_one_class_and_one_key(room: MadeRoom) -> None:
+    service = room.open()
+    described = service.describe(REQUEST)
+    assert [c.name for c in described.classes] == ["default"]
+    (key,) = described.keys
+    assert key.primary == 1
+    assert [(v.version, v.state, v.primary) for v in key.versions] == [(1, "ACTIVE", True)]
+    assert described.classes[0].key_id == key.id
+    service.close()
+    assert [json.loads(line)["event"] for line in room.audit().splitlines()] == ["room-created", "class-created"]
+
+
+def test_everything_in_it_is_private(room: MadeRoom, tmp_path: Path) -> None:
+    assert room.home.stat().st_mode & 0o777 == 0o700
+    assert {p.stat().st_mode & 0o777 for p in room.home.rglob("*") if p.is_file()} == {0o600}
+    assert room.key_file.stat().st_mode & 0o777 == 0o600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["key", "room"]
+
+
+@pytest.mark.parametrize("name", [".", "room.json", "root.json", "keystore.db", "audit"])
+@pytest.mark.parametrize("bit", [0o040, 0o002])
+def test_looser_permissions_are_refused_with_the_command_that_mends_them(room: MadeRoom, name: str, bit: int) -> None:
+    path = room.home / name
+    path.chmod(path.stat().st_mode | bit)
+    with pytest.raises(RoomUnsafe) as caught:
+        room.open()
+    command = re.search(r"chmod \d+ .*", str(caught.value))
+    assert command is not None
+    subprocess.run(command[0], shell=True, check=True)
+    room.open().close()
+
+
+def test_each_of_passphrase_key_file_and_kit_opens(tmp_path: Path) -> None:
+    made = init_room(
+        tmp_path / "room", Unlock(passphrase="correct horse"), make_key_file=tmp_path / "k", recovery_file=tmp_path / "r"
+    )
+    assert made.recovery_words is None
+    unlocks = [Unlock(passphrase="correct horse"), Unlock(key_file=tmp_path / "k"), Unlock(recovery_file=tmp_path / "r")]
+    for unlock in unlocks:
+        open_room(made.home, unlock).close()
+    for wrong in (Unlock(passphrase="wrong"), Unlock(key_file=tmp_path / "r"), Unlock(recovery_file=tmp_path / "k")):
+        with pytest.raises(BadPassphrase):
+            open_room(made.home, wrong)
+
+
+def test_the_words_open_a_room_whose_key_file_is_lost(room: MadeRoom) -> None:
+    room.key_file.unlink()
+    assert len(room.recovery_words.split()) == 24
+    open_room(room.home, Unlock(recovery_words=room.recovery_words)).close()
+    with pytest.raises(BadPassphrase):
+        open_room(room.home, Unlock(recovery_words=Secret.random().recovery_words()))
+
+
+def test_the_words_do_not_show_in_the_result(tmp_path: Path) -> None:
+    made = init_room(tmp_path / "room", make_key_file=tmp_path / "key")
+    assert made.recovery_words is not None
+    assert made.recovery_words.split()[0] not in repr(made).split()
+
+
+def test_a_given_key_file_seals_a_new_room(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    Secret.random().write_file(str(key))
+    made = init_room(tmp_path / "room", Unlock(key_file=key))
+    open_room(made.home, Unlock(key_file=key)).close()
+
+
+def test_no_room_over_something_that_is_there(room: MadeRoom, tmp_path: Path) -> None:
+    before = {p: p.read_bytes() for p in room.home.rglob("*") if p.is_file()}
+    with pytest.raises(RoomExists):
+        init_room(room.home, make_key_file=tmp_path / "key2")
+    assert {p: p.read_bytes() for p in room.home.rglob("*") if p.is_file()} == before
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(TargetExists):
+        init_room(tmp_path / "full", make_key_file=tmp_path / "key2")
+    with pytest.raises(TargetExists):
+        init_room(tmp_path / "new", make_key_file=room.key_file)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["full", "key", "room"]
+
+
+def test_an_empty_directory_will_do(tmp_path: Path) -> None:
+    (tmp_path / "room").mkdir(mode=0o755)
+    init_room(tmp_path / "room", make_key_file=tmp_path / "key")
+    assert (tmp_path / "room").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_failed_kit_leaves_no_room_and_no_key_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="absent"):
+        init_room(tmp_path / "room", make_key_file=tmp_path / "key", recovery_file=tmp_path / "absent" / "kit")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_room_needs_something_to_open_it_with(tmp_path: Path) -> None:
+    with pytest.raises(RoomLocked):
+        init_room(tmp_path / "room")
+    with pytest.raises(Misuse):
+        init_room(tmp_path / "room", Unlock(passphrase=""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_and_no_unlock_source(room: MadeRoom, tmp_path: Path) -> None:
+    with pytest.raises(RoomNotFound, match="strongroom init"):
+        open_room(tmp_path / "absent", Unlock(key_file=room.key_file))
+    with pytest.raises(RoomNotFound):
+        open_room(room.key_file, Unlock(key_file=room.key_file))
+    with pytest.raises(RoomLocked):
+        open_room(room.home)
+
+
+def test_a_newer_room_is_refused(room: MadeRoom) -> None:
+    path = room.home / "room.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"format": 2}))
+    with pytest.raises(UnsupportedFormat, match="format 2"):
+        room.open()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": 1, "room": "../x"}', '{"format": 1, "room": 3}'])
+def test_a_broken_room_file_is_named(room: MadeRoom, content: str) -> None:
+    (room.home / "room.json").write_text(content)
+    with pytest.raises(RoomTampered, match=r"room\.json"):
+        room.open()
+
+
+def test_files_of_another_room_do_not_fit(room: MadeRoom, tmp_path: Path) -> None:
+    other = init_room(tmp_path / "other", Unlock(key_file=room.key_file))
+    shutil.copy(other.home / "root.json", room.home / "root.json")
+    with pytest.raises(RoomTampered, match="another room"):
+        room.open()
+    (room.home / "root.json").unlink()
+    with pytest.raises(RoomTampered, match="missing"):
+        room.open()
+
+
+def test_where_rooms_are(monkeypatch: pytest.MonkeyPatch, room: MadeRoom) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert default_home() == Path("/data/strongroom")
+    monkeypatch.setenv("STRONGROOM_HOME", str(room.home))
+    assert default_home() == room.home
+    monkeypatch.setenv("STRONGROOM_KEY_FILE", str(room.key_file))
+    service = open_room()
+    assert service.room_id == read_room_id(room.home) == room.room_id
+    service.generate_dek(REQUEST, "default", CONTEXT)
+    service.close()

@@ -1,0 +1,102 @@
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from strongroom.errors import KeyStateForbids, Misuse
+from strongroom.keys import (
+    EDGES,
+    KeyName,
+    Operation,
+    check_class_name,
+    check_context,
+    context_digest,
+    edge,
+    kek_binding,
+    length_prefixed,
+    mac_key_binding,
+    may,
+    new_id,
+    root_binding,
+    settled_state,
+)
+from strongroom.model import KeyState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ROOM = "0" * 32
+
+
+def test_ids_are_random_lowercase_hex() -> None:
+    ids = {new_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(len(i) == 32 and set(i) <= set("0123456789abcdef") for i in ids)
+
+
+def test_key_names_round_trip() -> None:
+    name = KeyName(new_id(), 12)
+    assert KeyName.parse(str(name)) == name
+    assert KeyName.from_provider_info(str(name).encode() + bytes(20)) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "a" * 32, "a" * 32 + "/0", "a" * 32 + "/01", "A" * 32 + "/1", "a" * 32 + "/1\n", "a" * 31 + "/1", "a" * 32 + "/٣"],
+)
+def test_what_is_no_key_name(text: str) -> None:
+    assert KeyName.parse(text) is None
+    assert KeyName.from_provider_info(text.encode() + bytes(20)) is None
+
+
+def test_reserved_context_keys_are_refused() -> None:
+    check_context(["tenant", "strongroom"])
+    with pytest.raises(Misuse, match="strongroom-class"):
+        check_context(["strongroom-class"])
+
+
+@pytest.mark.parametrize("name", ["", "-a", "A", "a b", "a" * 65, "ä", "a\n"])
+def test_bad_class_names(name: str) -> None:
+    with pytest.raises(Misuse):
+        check_class_name(name)
+    check_class_name("pii.eu-1_x")
+
+
+def test_bindings_differ_in_every_part() -> None:
+    bindings = [
+        kek_binding(ROOM, 1, "a", 1),
+        kek_binding(ROOM, 1, "a", 2),
+        kek_binding(ROOM, 1, "b", 1),
+        kek_binding(ROOM, 2, "a", 1),
+        kek_binding("1" * 32, 1, "a", 1),
+        mac_key_binding(ROOM, 1),
+        root_binding(ROOM, 1, "passphrase", {"kdf": "x"}),
+        root_binding(ROOM, 1, "key-file", {"kdf": "x"}),
+        root_binding(ROOM, 1, "passphrase", {"kdf": "y"}),
+    ]
+    assert len(set(bindings)) == len(bindings)
+    assert length_prefixed(b"ab", b"c") != length_prefixed(b"a", b"bc")
+
+
+def test_context_digest_is_by_key_and_not_by_order() -> None:
+    expected = hashlib.sha256(length_prefixed(b"a", b"1", "ä".encode(), b"2")).hexdigest()
+    assert context_digest({"ä": "2", "a": "1"}) == context_digest({"a": "1", "ä": "2"}) == expected
+
+
+def test_the_edges_of_creation_and_rotation_only() -> None:
+    assert edge(KeyState.ACTIVE, KeyState.DEACTIVATED).number == 8
+    assert len({(e.source, e.target) for e in EDGES}) == len(EDGES)
+    with pytest.raises(KeyStateForbids):
+        edge(KeyState.DEACTIVATED, KeyState.ACTIVE)
+
+
+def test_what_each_state_may() -> None:
+    can = {state: {op for op in Operation if may(state, op)} for state in KeyState}
+    assert can[KeyState.ACTIVE] == {Operation.ENCRYPT, Operation.DECRYPT}
+    assert can[KeyState.DEACTIVATED] == {Operation.DECRYPT}
+    assert all(not can[state] for state in KeyState if state not in {KeyState.ACTIVE, KeyState.DEACTIVATED})
+
+
+def test_a_version_is_deactivated_once_its_leases_ended() -> None:
+    until = NOW + timedelta(seconds=300)
+    assert settled_state(KeyState.ACTIVE, until, NOW) is KeyState.ACTIVE
+    assert settled_state(KeyState.ACTIVE, until, until) is KeyState.DEACTIVATED
+    assert settled_state(KeyState.ACTIVE, None, until) is KeyState.ACTIVE
+    assert settled_state(KeyState.COMPROMISED, until, until) is KeyState.COMPROMISED

@@ -1,0 +1,51 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from rooms import CONTEXT, REQUEST, MadeRoom
+from sqlalchemy import create_engine
+from strongroom.errors import LimitExceeded
+from strongroom.keystore import counters
+from strongroom.keystore.migrate import upgrade
+from strongroom.keystore.tables import METADATA
+
+
+def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    engine = create_engine(f"sqlite:///{tmp_path}/a%b.db")
+    with engine.begin() as connection:
+        upgrade(connection)
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    engine.dispose()
+
+
+def test_the_journal_follows_the_library(room: MadeRoom) -> None:
+    expected = "wal" if sqlite3.sqlite_version_info >= (3, 51, 3) else "delete"
+    assert room.sql("PRAGMA journal_mode") == [(expected,)]
+
+
+def test_wraps_are_reserved_in_growing_blocks(room: MadeRoom) -> None:
+    service = room.open()
+    assert room.sql("SELECT reserved FROM wrap_counters") == [(0,)]
+    for _ in range(65):
+        service.generate_dek(REQUEST, "default", CONTEXT)
+    assert room.sql("SELECT reserved FROM wrap_counters") == [(64 + 1024,)]
+    service.close()
+
+
+def test_a_used_up_version_wraps_no_more(room: MadeRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "MAX_WRAPS", 70)
+    service = room.open()
+    for _ in range(70):
+        service.generate_dek(REQUEST, "default", CONTEXT)
+    with pytest.raises(LimitExceeded, match="rotate"):
+        service.generate_dek(REQUEST, "default", CONTEXT)
+    service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
+    service.generate_dek(REQUEST, "default", CONTEXT)
+    service.close()
+
+
+def test_the_limit_stays_below_two_to_the_32() -> None:
+    assert 2**31 < counters.MAX_WRAPS < 2**32
