@@ -55,10 +55,17 @@ def test_looser_permissions_are_refused_with_the_command_that_mends_them(room: M
 
 def test_each_of_passphrase_key_file_and_kit_opens(tmp_path: Path) -> None:
     made = init_room(
-        tmp_path / "room", Unlock(passphrase="correct horse"), make_key_file=tmp_path / "k", recovery_file=tmp_path / "r"
+        tmp_path / "room",
+        Unlock(passphrase="correct horse"),
+        make_key_file=tmp_path / "k",
+        recovery_file=tmp_path / "r",
     )
     assert made.recovery_words is None
-    unlocks = [Unlock(passphrase="correct horse"), Unlock(key_file=tmp_path / "k"), Unlock(recovery_file=tmp_path / "r")]
+    unlocks = [
+        Unlock(passphrase="correct horse"),
+        Unlock(key_file=tmp_path / "k"),
+        Unlock(recovery_file=tmp_path / "r"),
+    ]
     for unlock in unlocks:
         open_room(made.home, unlock).close()
     for wrong in (Unlock(passphrase="wrong"), Unlock(key_file=tmp_path / "r"), Unlock(recovery_file=tmp_path / "k")):

@@ -89,7 +89,11 @@ def test_recovery_words_are_the_recovery_file() -> None:
 
 @pytest.mark.parametrize(
     "sources",
-    [{"passphrase": "x", "passphrase_fd": 0}, {"passphrase_file": "x", "passphrase_command": "y"}, {"recovery_words": "x", "recovery_file": "y"}],
+    [
+        {"passphrase": "x", "passphrase_fd": 0},
+        {"passphrase_file": "x", "passphrase_command": "y"},
+        {"recovery_words": "x", "recovery_file": "y"},
+    ],
 )
 def test_two_sources_of_one_kind_are_misuse(sources: dict[str, object]) -> None:
     with pytest.raises(Misuse, match="not both"):

@@ -39,7 +39,17 @@ def test_key_names_round_trip() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "a" * 32, "a" * 32 + "/0", "a" * 32 + "/01", "A" * 32 + "/1", "a" * 32 + "/1\n", "a" * 31 + "/1", "a" * 32 + "/٣"],
+    [
+        "",
+        "x",
+        "a" * 32,
+        "a" * 32 + "/0",
+        "a" * 32 + "/01",
+        "A" * 32 + "/1",
+        "a" * 32 + "/1\n",
+        "a" * 31 + "/1",
+        "a" * 32 + "/٣",
+    ],
 )
 def test_what_is_no_key_name(text: str) -> None:
     assert KeyName.parse(text) is None

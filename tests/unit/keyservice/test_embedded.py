@@ -49,10 +49,16 @@ def sink(service: EmbeddedKeyService) -> RecordingSink:
     return service._sink
 
 
-def opens(a: DataKey, b: DataKey) -> bool:
-    """Whether two data keys are the same: what one wraps, the other must have been."""
-    kek = AesWrappingKey(b"k" * 32)
-    return kek.wrap(a, "n", "m", {}).ciphertext is not None and len(a) == len(b)
+def same(a: DataKey, b: DataKey) -> bool:
+    """Whether two data keys are the same: a message under one opens under the other."""
+    edk = AesWrappingKey(b"k" * 32).wrap(a, "n", "m", {})
+    message = encrypt(b"x", EncryptionMaterials(0x0478, a, [edk], {}))
+    incoming = Header.parse(message)
+    try:
+        decrypt(message, DecryptionMaterials(incoming, b))
+    except AuthenticationFailed:
+        return False
+    return True
 
 
 def test_a_generated_key_unwraps_under_its_context(service: EmbeddedKeyService) -> None:
@@ -62,7 +68,8 @@ def test_a_generated_key_unwraps_under_its_context(service: EmbeddedKeyService) 
     assert generated.edk.provider_info[:-20].decode() == f"{key.id}/1"
     assert (generated.lease.key_id, generated.lease.version, generated.lease.seconds) == (key.id, 1, 300)
     unwrapped = service.unwrap_dek(REQUEST, [generated.edk], CONTEXT)
-    assert opens(generated.data_key, unwrapped.data_key)
+    assert same(generated.data_key, unwrapped.data_key)
+    assert not same(generated.data_key, DataKey.generate())
     assert unwrapped.data_class == generated.data_class
     assert unwrapped.lease.id != generated.lease.id
 
@@ -73,7 +80,9 @@ def test_data_keys_of_every_length(service: EmbeddedKeyService, length: int) -> 
 
 
 @pytest.mark.parametrize("context", [{}, {"strongroom-class": "default"}, CONTEXT | {"tenant": "other"}])
-def test_another_context_does_not_unwrap(service: EmbeddedKeyService, sink: RecordingSink, context: dict[str, str]) -> None:
+def test_another_context_does_not_unwrap(
+    service: EmbeddedKeyService, sink: RecordingSink, context: dict[str, str]
+) -> None:
     edk = service.generate_dek(REQUEST, "default", CONTEXT).edk
     with pytest.raises(AuthenticationFailed):
         service.unwrap_dek(REQUEST, [edk], context)
@@ -109,7 +118,9 @@ def test_no_record_no_release(service: EmbeddedKeyService, sink: RecordingSink) 
     service.unwrap_dek(REQUEST, [released.edk], CONTEXT)
 
 
-@pytest.mark.parametrize(("name", "action"), [("key-rotated", "rotate"), ("class-created", "create"), ("key-created", "key")])
+@pytest.mark.parametrize(
+    ("name", "action"), [("key-rotated", "rotate"), ("class-created", "create"), ("key-created", "key")]
+)
 def test_no_record_no_change(service: EmbeddedKeyService, sink: RecordingSink, name: str, action: str) -> None:
     before = service.describe(REQUEST)
     change = {
@@ -131,7 +142,9 @@ def test_what_is_recorded_of_a_lease(service: EmbeddedKeyService, room: MadeRoom
     service.close_lease(lease, 3, 1000, "ok")
     opened, closed = (json.loads(line) for line in room.audit().splitlines()[-2:])
     for entry in (opened, closed):
-        said = {name: entry[name] for name in ("principal", "purpose", "reason", "lease", "key_id", "version", "data_class")}
+        said = {
+            name: entry[name] for name in ("principal", "purpose", "reason", "lease", "key_id", "version", "data_class")
+        }
         assert said == {
             "principal": "alice",
             "purpose": "test",
@@ -183,7 +196,11 @@ def test_an_unknown_class_or_key_is_named(service: EmbeddedKeyService, sink: Rec
 
 def test_ours_is_found_among_foreign_edks(service: EmbeddedKeyService) -> None:
     edk = service.generate_dek(REQUEST, "default", CONTEXT).edk
-    foreign = [Edk("aws-kms", b"arn", b"x"), Edk("strongroom", b"short", b"x"), Edk("strongroom", b"f" * 32 + b"/1" + bytes(20), b"x")]
+    foreign = [
+        Edk("aws-kms", b"arn", b"x"),
+        Edk("strongroom", b"short", b"x"),
+        Edk("strongroom", b"f" * 32 + b"/1" + bytes(20), b"x"),
+    ]
     service.unwrap_dek(REQUEST, [*foreign, edk], CONTEXT)
 
 

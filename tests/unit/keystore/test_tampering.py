@@ -75,14 +75,18 @@ def test_a_deleted_row_is_named(lived_in: MadeRoom, table: str) -> None:
 
 
 def test_a_deleted_or_doubled_meta_row_is_found(lived_in: MadeRoom) -> None:
-    lived_in.sql("INSERT INTO meta SELECT 2, format, room, owner, epoch, root_version, wrapped_mac_key, members, mac FROM meta")
+    lived_in.sql(
+        "INSERT INTO meta SELECT 2, format, room, owner, epoch, root_version, wrapped_mac_key, members, mac FROM meta"
+    )
     refused(lived_in, "meta: 2 rows")
     lived_in.sql("DELETE FROM meta")
     refused(lived_in, "meta: 0 rows")
 
 
 def test_an_inserted_row_is_named(lived_in: MadeRoom) -> None:
-    lived_in.sql("INSERT INTO classes SELECT 'new', key_id, suite, frame_length, 9, max_messages, max_bytes, created, mac FROM classes LIMIT 1")
+    lived_in.sql(
+        "INSERT INTO classes SELECT 'new', key_id, suite, frame_length, 9, max_messages, max_bytes, created, mac FROM classes LIMIT 1"
+    )
     refused(lived_in, "classes new: .*changed")
 
 
@@ -181,7 +185,9 @@ def test_an_anchor_that_a_crash_left_behind_is_moved_up(room: MadeRoom, state: P
     assert '"epoch": 2' in anchor.read_text()
 
 
-@pytest.mark.parametrize("change", ["DELETE FROM wrap_counters", "UPDATE wrap_counters SET reserved = 0 WHERE reserved > 0 OR 1"])
+@pytest.mark.parametrize(
+    "change", ["DELETE FROM wrap_counters", "UPDATE wrap_counters SET reserved = 0 WHERE reserved > 0 OR 1"]
+)
 def test_a_changed_wrap_counter_is_found_when_it_is_needed(room: MadeRoom, change: str) -> None:
     service = room.open()
     service.generate_dek(REQUEST, "default", CONTEXT)

@@ -21,7 +21,9 @@ class Answers:
         return self.answer
 
 
-@pytest.mark.parametrize("answer", [None, True, "yes", 1, ValueError("x"), Decision(1, "truthy"), Decision(False, "no")])
+@pytest.mark.parametrize(
+    "answer", [None, True, "yes", 1, ValueError("x"), Decision(1, "truthy"), Decision(False, "no")]
+)
 def test_anything_but_a_clear_yes_is_a_no(answer: object) -> None:
     assert judge(Answers(answer), REQUEST, Action.UNWRAP, Resource()).allowed is False
 

@@ -41,7 +41,11 @@ def test_a_secret_is_not_tried_on_entries_of_another_kind(sealed: bytes) -> None
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [(("root_version",), 2), (("entries", 1, "parameters", "salt"), "00" * 16), (("entries", 1, "parameters", "x"), "y")],
+    [
+        (("root_version",), 2),
+        (("entries", 1, "parameters", "salt"), "00" * 16),
+        (("entries", 1, "parameters", "x"), "y"),
+    ],
 )
 def test_changed_parameters_do_not_open(sealed: bytes, path: tuple[str | int, ...], value: object) -> None:
     with pytest.raises(BadPassphrase):
