@@ -6,7 +6,16 @@ from datetime import timedelta
 import pytest
 from rooms import CONTEXT, REQUEST, MadeRoom
 from strongroom.audit import Event, LeaseOpened
-from strongroom.crypto import AesWrappingKey, DataKey, Edk
+from strongroom.crypto import (
+    AesWrappingKey,
+    DataKey,
+    DecryptionMaterials,
+    Edk,
+    EncryptionMaterials,
+    Header,
+    decrypt,
+    encrypt,
+)
 from strongroom.errors import (
     AccessDenied,
     AuditUnavailable,
@@ -52,13 +61,12 @@ def sink(service: EmbeddedKeyService) -> RecordingSink:
 def same(a: DataKey, b: DataKey) -> bool:
     """Whether two data keys are the same: a message under one opens under the other."""
     edk = AesWrappingKey(b"k" * 32).wrap(a, "n", "m", {})
-    message = encrypt(b"x", EncryptionMaterials(0x0478, a, [edk], {}))
-    incoming = Header.parse(message)
+    message = encrypt(EncryptionMaterials(0x0478, a, [edk], {}, frame_length=4096), b"x")
+    header = Header.parse(message)
     try:
-        decrypt(message, DecryptionMaterials(incoming, b))
+        return decrypt(header, DecryptionMaterials(header, b), message) == b"x"
     except AuthenticationFailed:
         return False
-    return True
 
 
 def test_a_generated_key_unwraps_under_its_context(service: EmbeddedKeyService) -> None:
