@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The result of everything in this crate.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of the core. The bindings turn each variant into one class of `strongroom.errors`.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub enum Error {
     Unsupported(String),
     /// A tag, commitment or signature does not match. Deliberately without detail.
     Authentication,
+    /// Something in a tree is not what its manifest names: missing, extra, swapped, renamed or replaced.
+    Mismatch(String),
     /// A size or count is above its cap.
     Limit {
         /// What is limited.
@@ -75,7 +77,10 @@ impl Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Error::Misuse(what) | Error::Unsupported(what) | Error::KeyNotFound(what) => f.write_str(what),
+            Error::Misuse(what)
+            | Error::Unsupported(what)
+            | Error::Mismatch(what)
+            | Error::KeyNotFound(what) => f.write_str(what),
             Error::Malformed { offset, what } => write!(f, "malformed at byte {offset}: {what}"),
             Error::Truncated { offset } => write!(f, "ends too early, at byte {offset}"),
             Error::Authentication => f.write_str("authentication failed"),

@@ -1,13 +1,15 @@
 //! A file that appears under its name whole and durable, or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::primitives::rng;
@@ -27,29 +29,47 @@ pub enum Replace {
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
+    /// Held open, so that whoever renames directories meanwhile cannot lead the file astray.
+    directory: Arc<OwnedFd>,
+    name: OsString,
     target: PathBuf,
-    directory: PathBuf,
-    temporary: Option<PathBuf>,
+    temporary: Option<OsString>,
     replace: Replace,
 }
 
 impl AtomicFile {
     /// Starts a file of mode 0600 that will be called `target`.
     pub fn create(target: &Path, replace: Replace) -> Result<Self> {
-        let directory = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
         };
-        refuse_existing(target, replace)?;
+        let Some(name) = target.file_name() else {
+            return Err(Error::io("write", target)(io::ErrorKind::IsADirectory.into()));
+        };
+        let directory = open_directory(parent).map_err(Error::io("create", target))?;
+        Self::create_in(Arc::new(directory), name, target, replace)
+    }
+
+    /// Starts a file of mode 0600 that will be called `name` in an open directory. Errors call it `target`.
+    pub fn create_in(directory: Arc<OwnedFd>, name: &OsStr, target: &Path, replace: Replace) -> Result<Self> {
+        refuse_existing(&directory, name, target, replace)?;
         let (file, temporary) = match unnamed(&directory) {
             Ok(file) => (file, None),
-            Err(error) if may_lack_unnamed(&error) => {
-                let path = temporary_name(&directory)?;
-                (named(&path).map_err(Error::io("create", target))?, Some(path))
+            Err(error) if may_lack_unnamed(error) => {
+                let temporary = temporary_name()?;
+                (named(&directory, &temporary).map_err(Error::io("create", target))?, Some(temporary))
             }
-            Err(error) => return Err(Error::io("create", target)(error)),
+            Err(error) => return Err(Error::io("create", target)(error.into())),
         };
-        Ok(AtomicFile { file, target: target.to_path_buf(), directory, temporary, replace })
+        Ok(AtomicFile {
+            file,
+            directory,
+            name: name.to_os_string(),
+            target: target.to_path_buf(),
+            temporary,
+            replace,
+        })
     }
 
     /// The open file.
@@ -65,32 +85,34 @@ impl AtomicFile {
     /// Makes content, name and directory entry durable, in this order.
     pub fn commit(self) -> Result<()> {
         self.file.sync_all().map_err(Error::io("sync", &self.target))?;
-        let directory = self.directory.clone();
+        let (directory, target) = (Arc::clone(&self.directory), self.target.clone());
         self.publish()?;
-        sync_directory(&directory)
+        rustix::fs::fsync(&directory).map_err(|errno| Error::io("sync", &target)(errno.into()))
     }
 
     /// Gives the file its name; the caller has synced it, and syncs the directory.
     pub fn publish(mut self) -> Result<()> {
-        if self.temporary.is_none() && self.replace == Replace::Never {
-            return link(&self.file, &self.target).map_err(|error| self.publish_error(error));
-        }
         if self.temporary.is_none() {
-            let path = temporary_name(&self.directory)?;
-            link(&self.file, &path).map_err(Error::io("link", &self.target))?;
-            self.temporary = Some(path);
+            match link(&self.file, &self.directory, &self.name) {
+                Err(Errno::EXIST) if self.replace == Replace::Existing => {}
+                linked => return linked.map_err(|errno| self.publish_error(errno)),
+            }
+            let name = temporary_name()?;
+            link(&self.file, &self.directory, &name).map_err(|errno| self.publish_error(errno))?;
+            self.temporary = Some(name);
         }
         if let Some(temporary) = &self.temporary {
-            rename(temporary, &self.target, self.replace).map_err(|error| self.publish_error(error))?;
+            let renamed = rename(&self.directory, temporary, &self.name, self.replace);
+            renamed.map_err(|errno| self.publish_error(errno))?;
         }
         self.temporary = None;
         Ok(())
     }
 
-    fn publish_error(&self, error: io::Error) -> Error {
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => Error::TargetExists(self.target.clone()),
-            _ => Error::io("write", &self.target)(error),
+    fn publish_error(&self, errno: Errno) -> Error {
+        match errno {
+            Errno::EXIST => Error::TargetExists(self.target.clone()),
+            _ => Error::io("write", &self.target)(errno.into()),
         }
     }
 }
@@ -99,21 +121,20 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
             // nothing better can be done; the name says whose it is
-            let _ = fs::remove_file(temporary);
+            let _ = rustix::fs::unlinkat(&self.directory, temporary, AtFlags::empty());
         }
     }
 }
 
-/// Makes the entries of a directory durable.
-pub fn sync_directory(directory: &Path) -> Result<()> {
-    let open = File::open(directory).map_err(Error::io("open", directory))?;
-    open.sync_all().map_err(Error::io("sync", directory))
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 /// Said early, before any work; `publish` says it again if someone was faster.
-fn refuse_existing(target: &Path, replace: Replace) -> Result<()> {
-    match fs::symlink_metadata(target) {
-        Ok(metadata) if metadata.is_dir() => {
+fn refuse_existing(directory: &OwnedFd, name: &OsStr, target: &Path, replace: Replace) -> Result<()> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
             Err(Error::io("write", target)(io::ErrorKind::IsADirectory.into()))
         }
         Ok(_) if replace == Replace::Never => Err(Error::TargetExists(target.to_path_buf())),
@@ -121,46 +142,44 @@ fn refuse_existing(target: &Path, replace: Replace) -> Result<()> {
     }
 }
 
-fn unnamed(directory: &Path) -> io::Result<File> {
+fn unnamed(directory: &OwnedFd) -> Result<File, Errno> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR)?;
-    Ok(File::from(fd))
+    rustix::fs::openat(directory, ".", flags, Mode::RUSR | Mode::WUSR).map(File::from)
 }
 
 /// File systems without O_TMPFILE answer in one of these ways (open(2)).
-fn may_lack_unnamed(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    [Errno::OPNOTSUPP, Errno::ISDIR, Errno::INVAL]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+fn may_lack_unnamed(errno: Errno) -> bool {
+    [Errno::OPNOTSUPP, Errno::ISDIR, Errno::INVAL].contains(&errno)
 }
 
-fn named(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+fn named(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
-fn link(file: &File, target: &Path) -> io::Result<()> {
+fn link(file: &File, directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    Ok(rustix::fs::linkat(CWD, unnamed, CWD, target, AtFlags::SYMLINK_FOLLOW)?)
+    rustix::fs::linkat(CWD, unnamed, directory, name, AtFlags::SYMLINK_FOLLOW)
 }
 
-fn rename(from: &Path, to: &Path, replace: Replace) -> io::Result<()> {
+fn rename(directory: &OwnedFd, from: &OsStr, to: &OsStr, replace: Replace) -> Result<(), Errno> {
     let flags = match replace {
         Replace::Never => RenameFlags::NOREPLACE,
         Replace::Existing => RenameFlags::empty(),
     };
-    Ok(rustix::fs::renameat_with(CWD, from, CWD, to, flags)?)
+    rustix::fs::renameat_with(directory, from, directory, to, flags)
 }
 
-fn temporary_name(directory: &Path) -> Result<PathBuf> {
+/// A name that [`is_temporary`].
+pub(super) fn temporary_name() -> Result<OsString> {
     let mut random = [0; 8];
     rng::fill(&mut random)?;
     let name = format!("{TEMPORARY_PREFIX}{:016x}{TEMPORARY_SUFFIX}", u64::from_be_bytes(random));
-    Ok(directory.join(name))
+    Ok(name.into())
 }
 
 /// Whether a name is one that an interrupted writer may have left.
-pub fn is_temporary(name: &std::ffi::OsStr) -> bool {
+pub fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
 }

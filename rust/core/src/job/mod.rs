@@ -1,4 +1,4 @@
-//! Whole jobs: buffers, files, streams and ranges. Joins messages and the pipeline.
+//! Whole jobs: buffers, files, streams, ranges and trees. Joins messages and the pipeline.
 
 mod atomic;
 pub mod buffer;
@@ -9,10 +9,11 @@ pub mod limit;
 pub mod ranged;
 mod source;
 pub mod stream;
+pub mod tree;
 mod vectored;
 mod writer;
 
-pub use atomic::{AtomicFile, Replace, is_temporary, sync_directory};
+pub use atomic::{AtomicFile, Replace, is_temporary};
 pub use descriptor::{DescriptorReader, DescriptorWriter};
 pub use source::SourceFile;
 pub use writer::Writer;

@@ -1,6 +1,8 @@
 //! Materials from a key that the test knows, and jobs with no frills.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod trees;
+
 use std::sync::Arc;
 
 use strongroom_core::context::{Context, PUBLIC_KEY};

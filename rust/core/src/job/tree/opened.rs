@@ -1,0 +1,206 @@
+//! An encrypted tree open for reading.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::beneath::{self, Beneath, Cursor};
+use super::entry::{Entry, Line, MessageId};
+use super::lines::More;
+use super::manifest::{self, Head};
+use super::path::{OWN_DIRECTORY, TreePath};
+use super::{Failure, KeySource, journal};
+use crate::error::{Error, Result};
+use crate::job::file::MessageFile;
+use crate::job::{AtomicFile, Done, SourceFile, is_temporary};
+use crate::message::Caps;
+use crate::pipeline::Control;
+
+/// A tree, as its manifest names it.
+pub(super) struct Opened {
+    pub(super) root: Beneath,
+    pub(super) head: Head,
+    /// The entries that were asked for, sorted.
+    pub(super) entries: Vec<Entry>,
+    /// What a run that is at work, or was killed, says it has put in place of entries, or beside them.
+    recent: HashMap<TreePath, Vec<Entry>>,
+    ids: OnceLock<HashMap<MessageId, TreePath>>,
+}
+
+impl Opened {
+    /// Reads the manifest. `wanted` says which entries to keep, and when no more can come.
+    pub(super) fn open(
+        tree: &Path,
+        keys: &dyn KeySource,
+        control: &Control<'_>,
+        mut wanted: impl FnMut(&Entry) -> (bool, More),
+    ) -> Result<Self> {
+        let root = Beneath::open(tree)?;
+        let mut entries = Vec::new();
+        let manifest = manifest::read(&root, keys, control, |entry| {
+            let (is_wanted, more) = wanted(&entry);
+            if is_wanted {
+                entries.push(entry);
+            }
+            Ok(more)
+        })?;
+        let Some((id, head)) = manifest else { return Err(no_manifest(tree)) };
+        let recent = recent(&root, id, keys, control)?;
+        Ok(Opened { root, head, entries, recent, ids: OnceLock::new() })
+    }
+
+    /// Opens the message of a file's entry, which must be the one that the manifest names, or a run in progress.
+    /// Gives the entry that it fits.
+    pub(super) fn message<'a>(
+        &'a self,
+        cursor: &mut Cursor<'_>,
+        entry: &'a Entry,
+        caps: &Caps,
+    ) -> Result<(MessageFile, &'a Entry)> {
+        let output = entry.path.file_output();
+        let called = cursor.called(&output);
+        let file = match cursor.open(&output) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Err(mismatch("is missing")),
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(mismatch("has something else in its place")),
+            Err(errno) => return Err(beneath::io("open", &called, errno)),
+        };
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => return Err(mismatch("has something else in its place")),
+            Err(error) => return Err(Error::io("stat", &called)(error)),
+        }
+        let message = MessageFile::open(SourceFile::of(file, &called)?, caps)?;
+        let id = &message.header().message_id;
+        let recent = self.recent.get(&entry.path).into_iter().flatten();
+        let fits = |entry: &&Entry| entry.file().is_some_and(|file| *id == file.message_id);
+        match std::iter::once(entry).chain(recent).find(fits) {
+            Some(entry) => Ok((message, entry)),
+            None => Err(self.stranger(id)),
+        }
+    }
+
+    /// Says what a message that does not belong where it stands may be.
+    fn stranger(&self, id: &[u8]) -> Error {
+        let ids = self.ids.get_or_init(|| {
+            let named = |entry: &Entry| Some((entry.file()?.message_id, entry.path.clone()));
+            self.entries.iter().filter_map(named).collect()
+        });
+        match manifest::message_id(id).ok().and_then(|id| ids.get(&id)) {
+            Some(path) => mismatch(&format!("has the message of '{path}' in its place")),
+            None => {
+                mismatch("has a message in its place that the manifest does not name, perhaps an older one")
+            }
+        }
+    }
+
+    /// What stands in the encrypted tree and is not of it. Temporary files of a run in progress are nobody's.
+    pub(super) fn extras(&self, control: &Control<'_>) -> Result<Vec<Failure>> {
+        let entries = self.entries.iter().chain(self.recent.values().flatten());
+        let named: HashSet<(TreePath, bool)> =
+            entries.filter_map(|entry| Some((entry.output()?, entry.file().is_some()))).collect();
+        let mut waiting = vec![Vec::new()];
+        let mut extras = Vec::new();
+        while let Some(directory) = waiting.pop() {
+            control.check()?;
+            (control.poll)()?;
+            let listed = self.root.list(&directory);
+            let (fd, names) =
+                listed.map_err(|errno| beneath::io("read", &self.root.called(&directory), errno))?;
+            for (name, kind) in names {
+                let Some(path) = TreePath::join(&directory, &name) else { continue };
+                let kind = known_type(&fd, &name, kind);
+                match kind {
+                    _ if is_own(&path) => {}
+                    FileType::Directory if named.contains(&(path.clone(), false)) => {
+                        waiting.push(path.as_bytes().to_vec());
+                    }
+                    FileType::RegularFile if named.contains(&(path.clone(), true)) || is_passing(&name) => {}
+                    _ => extras.push(self.extra(path, kind)),
+                }
+            }
+        }
+        Ok(extras)
+    }
+
+    fn extra(&self, path: TreePath, kind: FileType) -> Failure {
+        let mut cursor = self.root.cursor();
+        let message = (kind == FileType::RegularFile)
+            .then(|| cursor.open(&path).ok())
+            .flatten()
+            .and_then(|file| SourceFile::of(file, &cursor.called(&path)).ok())
+            .and_then(|source| MessageFile::open(source, &Caps::default()).ok());
+        let error = match message.map(|message| self.stranger(&message.header().message_id)) {
+            Some(Error::Mismatch(what)) if what.contains('\'') => {
+                Error::Mismatch(what.replace("in its place", "under another name"))
+            }
+            _ => mismatch("is in the tree but not in its manifest"),
+        };
+        Failure { path, error }
+    }
+}
+
+/// Decrypts the message of an entry, or only verifies it; its length must be the one that the manifest names.
+pub(super) fn decrypt(
+    message: &MessageFile,
+    entry: &Entry,
+    keys: &dyn KeySource,
+    target: Option<&AtomicFile>,
+    control: &Control<'_>,
+) -> Result<Done> {
+    let materials = keys.decryption(message.header())?;
+    let done = message.decrypt(&materials, &Caps::default(), target, control)?;
+    match entry.file().is_some_and(|file| file.size == done.plaintext_bytes) {
+        true => Ok(done),
+        false => Err(mismatch("has another length than its manifest names")),
+    }
+}
+
+pub(super) fn mismatch(what: &str) -> Error {
+    Error::Mismatch(what.to_owned())
+}
+
+fn no_manifest(tree: &Path) -> Error {
+    Error::Mismatch(format!(
+        "{} has no manifest: it is no encrypted tree, or encrypting it was not finished",
+        tree.display()
+    ))
+}
+
+/// The entries of a journal that belongs to the manifest that stands.
+fn recent(
+    root: &Beneath,
+    manifest: MessageId,
+    keys: &dyn KeySource,
+    control: &Control<'_>,
+) -> Result<HashMap<TreePath, Vec<Entry>>> {
+    let mut recent: HashMap<TreePath, Vec<Entry>> = HashMap::new();
+    let past = journal::read(root, keys, control)?.filter(|past| past.run.base == Some(manifest));
+    for line in past.into_iter().flat_map(|past| past.lines) {
+        if let Line::Entry(entry) = line {
+            recent.entry(entry.path.clone()).or_default().push(entry);
+        }
+    }
+    Ok(recent)
+}
+
+fn is_own(path: &TreePath) -> bool {
+    path.as_bytes() == OWN_DIRECTORY
+}
+
+fn is_passing(name: &[u8]) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    is_temporary(std::ffi::OsStr::from_bytes(name))
+}
+
+/// Some file systems do not tell types in their directories.
+fn known_type(fd: &std::os::fd::OwnedFd, name: &[u8], told: FileType) -> FileType {
+    match told {
+        FileType::Unknown => rustix::fs::statat(fd, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+            .map_or(told, |stat| FileType::from_raw_mode(stat.st_mode)),
+        _ => told,
+    }
+}
