@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final
 
 from typing_extensions import Buffer
 
 _Path: TypeAlias = str | PathLike[str]
+_AnyPath: TypeAlias = _Path | bytes | PathLike[bytes]
 
 # --- keys: opaque, frozen, never pickled; repr shows lengths only; equality is constant-time -------------------------
 
@@ -314,6 +315,65 @@ class IncomingMessage:
     @property
     def header(self) -> Header: ...
     def decrypt(self, materials: DecryptionMaterials, writer: object | None = None) -> Done: ...
+
+# --- trees -------------------------------------------------------------------------------------------------------------
+
+@final
+class TreeReport:
+    """What was done with a tree, or would be. Paths are bytes as in the tree; `kept` files an earlier run had done."""
+
+    @property
+    def tree_id(self) -> bytes: ...
+    @property
+    def files(self) -> int: ...
+    @property
+    def directories(self) -> int: ...
+    @property
+    def links(self) -> int: ...
+    @property
+    def plaintext_bytes(self) -> int: ...
+    @property
+    def message_bytes(self) -> int: ...
+    @property
+    def kept(self) -> int: ...
+    @property
+    def removed(self) -> int: ...
+    @property
+    def hard_links(self) -> int: ...
+    @property
+    def skipped(self) -> list[tuple[bytes, str]]: ...
+    @property
+    def failures(self) -> list[tuple[bytes, Exception]]: ...
+
+class _KeySource(Protocol):
+    def encryption(self, plaintext_bytes: int, /) -> EncryptionMaterials: ...
+    def decryption(self, header: Header, /) -> DecryptionMaterials: ...
+
+def encrypt_tree(
+    source: _AnyPath,
+    target: _AnyPath,
+    keys: _KeySource,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    include: Sequence[str] = ...,
+    exclude: Sequence[str] = ...,
+    dry_run: bool = False,
+    control: Control | None = None,
+) -> TreeReport: ...
+def decrypt_tree(
+    source: _AnyPath,
+    target: _AnyPath,
+    keys: _KeySource,
+    *,
+    resume: bool = False,
+    force: bool = False,
+    include: Sequence[str] = ...,
+    exclude: Sequence[str] = ...,
+    only: _AnyPath | None = None,
+    control: Control | None = None,
+) -> TreeReport: ...
+def verify_tree(source: _AnyPath, keys: _KeySource, *, control: Control | None = None) -> TreeReport: ...
 
 # --- this machine ------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ StrongroomError
 │   ├── TruncatedMessage      ends too early
 │   └── UnsupportedFormat     a version, suite or policy that is not read
 ├── AuthenticationFailed      a tag, commitment or signature does not match: no detail, ever
+├── TreeMismatch              something in a tree is not what its manifest names
 ├── LimitExceeded             a size or count above its cap
 ├── AccessDenied              policy said no, or said nothing
 ├── KeyNotFound               no key at hand opens this
@@ -93,6 +94,14 @@ class AuthenticationFailed(StrongroomError):
     """A tag, commitment, context or signature does not match. Carries no detail and no plaintext, ever."""
 
     code = "authentication"
+    exit_code = 20
+    http_status = 422
+
+
+class TreeMismatch(StrongroomError):
+    """Something in a tree is not what its manifest names: missing, extra, swapped, renamed or replaced."""
+
+    code = "tree.mismatch"
     exit_code = 20
     http_status = 422
 

@@ -22,6 +22,7 @@ from strongroom._rust import (
     RsaWrappingKey,
     Secret,
     SigningKey,
+    TreeReport,
     bench_copy,
     bench_limit,
     build_info,
@@ -29,6 +30,7 @@ from strongroom._rust import (
     decrypt,
     decrypt_into,
     decrypt_many,
+    decrypt_tree,
     decrypted_size,
     disable_core_dumps,
     encrypt,
@@ -36,8 +38,10 @@ from strongroom._rust import (
     encrypt_into,
     encrypt_many,
     encrypt_stream,
+    encrypt_tree,
     encrypted_size,
     memory_status,
+    verify_tree,
 )
 
 __all__ = [
@@ -62,6 +66,7 @@ __all__ = [
     "RsaWrappingKey",
     "Secret",
     "SigningKey",
+    "TreeReport",
     "bench_copy",
     "bench_limit",
     "build_info",
@@ -69,6 +74,7 @@ __all__ = [
     "decrypt",
     "decrypt_into",
     "decrypt_many",
+    "decrypt_tree",
     "decrypted_size",
     "disable_core_dumps",
     "encrypt",
@@ -76,6 +82,8 @@ __all__ = [
     "encrypt_into",
     "encrypt_many",
     "encrypt_stream",
+    "encrypt_tree",
     "encrypted_size",
     "memory_status",
+    "verify_tree",
 ]

@@ -29,6 +29,7 @@ fn class(error: &Error) -> &'static str {
         Error::Truncated { .. } => "TruncatedMessage",
         Error::Unsupported(_) => "UnsupportedFormat",
         Error::Authentication => "AuthenticationFailed",
+        Error::Mismatch(_) => "TreeMismatch",
         Error::Limit { .. } => "LimitExceeded",
         Error::KeyNotFound(_) => "KeyNotFound",
         Error::KeyUnavailable => "KeyUnavailable",

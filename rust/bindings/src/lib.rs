@@ -13,6 +13,7 @@ mod materials;
 mod message;
 mod stream;
 mod terminal;
+mod tree;
 
 /// The extension module.
 #[pyo3::pymodule]
@@ -40,4 +41,6 @@ mod _rust {
     };
     #[pymodule_export]
     use crate::stream::{IncomingMessage, encrypt_stream};
+    #[pymodule_export]
+    use crate::tree::{TreeReport, decrypt_tree, encrypt_tree, verify_tree};
 }

@@ -13,6 +13,9 @@ use rustix::io::Errno;
 use super::path::{TreePath, split};
 use crate::error::{Error, Result};
 
+/// An entry of a directory, as the directory tells it.
+pub(super) type Name = (Vec<u8>, FileType);
+
 /// An open directory that everything else is reached from.
 #[derive(Debug)]
 pub(super) struct Beneath {
@@ -53,7 +56,7 @@ impl Beneath {
     }
 
     /// Reads names and types of a directory's entries.
-    pub(super) fn list(&self, path: &[u8]) -> Result<(Arc<OwnedFd>, Vec<(Vec<u8>, FileType)>), Errno> {
+    pub(super) fn list(&self, path: &[u8]) -> Result<(Arc<OwnedFd>, Vec<Name>), Errno> {
         let fd = self.directory(path)?;
         let mut names = Vec::new();
         for entry in Dir::read_from(&*fd)? {
@@ -148,9 +151,9 @@ fn make_accessible(parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
 /// Only the modification time; the access time stays.
 pub(super) fn mtime(nanoseconds: i128) -> Timestamps {
     let mtime = Timespec {
-        // `Entry` holds no time that a file cannot have
-        tv_sec: nanoseconds.div_euclid(SECOND) as i64,
-        tv_nsec: nanoseconds.rem_euclid(SECOND) as _,
+        // no entry holds a time that a file cannot have
+        tv_sec: i64::try_from(nanoseconds.div_euclid(SECOND)).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(nanoseconds.rem_euclid(SECOND)).unwrap_or(0),
     };
     Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: mtime }
 }

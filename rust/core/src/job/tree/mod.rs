@@ -23,6 +23,7 @@ mod site;
 mod standing;
 mod verify;
 mod walk;
+mod work;
 
 use std::sync::Arc;
 
