@@ -1,5 +1,12 @@
 //! Trees there and back, killed, resumed, updated, tampered with.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic"
+)]
+
 mod common;
 
 use std::fs::{self, Permissions};
