@@ -52,6 +52,10 @@ test-rust: ## the tests of the Rust crates
 test-python: build ## the tests of the package, the architecture and the docs
 	pytest --quiet
 
+.PHONY: bench
+bench: build ## read the throughput against the bare cipher; on a quiet machine
+	python benches/run.py
+
 .PHONY: docs
 docs: build ## rebuild the generated pages, run the code in the docs, check the links
 	python tools/reference.py

@@ -28,7 +28,7 @@ class UnwrappedDek:
 
     data_key: DataKey
     lease: Lease
-    data_class: DataClass | None
+    data_class: DataClass
 
 
 class KeyService(Protocol):
