@@ -60,10 +60,13 @@ def check_private(home: Path) -> None:
 
     Raises RoomUnsafe with the command that mends it.
     """
-    entries = [(home, home.stat())]
-    # files are looked at by name only: opening and closing one of SQLite's would drop the locks that it holds
-    entries += [(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in os.scandir(home)]
-    for path, status in entries:
+    for path in (home, *(Path(entry.path) for entry in os.scandir(home))):
+        try:
+            # looked at by name only: opening and closing one of SQLite's files would drop the locks that it holds
+            status = path.stat()
+        except FileNotFoundError:
+            # journals come and go while others use the room
+            continue
         mode = DIRECTORY_MODE if stat.S_ISDIR(status.st_mode) else FILE_MODE
         if status.st_mode & 0o077:
             raise RoomUnsafe(f"others have access to {path}; close it with: chmod {mode:o} {shlex.quote(str(path))}")

@@ -68,14 +68,23 @@ class JsonLinesSink:
 
     def close(self) -> None:
         """Make everything durable and close the file. May be called again."""
-        if self._descriptor < 0:
+        if self._process != os.getpid():
+            # the lock may have been held by a thread that the fork did not copy
+            self._release()
             return
         try:
-            if self._poison is None and self._process == os.getpid():
+            if self._descriptor >= 0 and self._poison is None:
                 self._sync(self._written)
         finally:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            with self._turn:
+                while self._syncing:
+                    self._turn.wait()
+                self._release()
+
+    def _release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _open(self) -> int:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -204,16 +204,18 @@ class EmbeddedKeyService:
 
     def close(self) -> None:
         """See KeyService.close."""
-        with self._lock:
+        # in a forked child, a thread that is not there may hold the lock
+        with self._lock if self._process == os.getpid() else nullcontext():
             if self._closed:
                 return
             self._closed = True
             keks, self._keks = self._keks, {}
-        for kek in keks.values():
-            kek.close()
-        self._root.close()
-        self._keystore.close()
-        self._sink.close()
+        with ExitStack() as closing:
+            closing.callback(self._sink.close)
+            closing.callback(self._keystore.close)
+            closing.callback(self._root.close)
+            for kek in keks.values():
+                closing.callback(kek.close)
 
     @contextmanager
     def _case(self, request: Request, action: Action) -> Iterator[Case]:

@@ -53,6 +53,11 @@ def test_looser_permissions_are_refused_with_the_command_that_mends_them(room: M
     room.open().close()
 
 
+def test_a_journal_that_goes_away_is_no_reason_to_refuse(room: MadeRoom) -> None:
+    (room.home / "keystore.db-journal").symlink_to("gone")
+    room.open().close()
+
+
 def test_each_of_passphrase_key_file_and_kit_opens(tmp_path: Path) -> None:
     made = init_room(
         tmp_path / "room",

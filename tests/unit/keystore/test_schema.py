@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,16 @@ def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
         upgrade(connection)
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()
+
+
+def test_opening_a_room_needs_no_migrations(room: MadeRoom) -> None:
+    program = (
+        "import sys; from strongroom.home import Unlock, open_room\n"
+        "open_room(sys.argv[1], Unlock(key_file=sys.argv[2])).close()\n"
+        "sys.exit('alembic' in sys.modules or 'sqlalchemy' not in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program, str(room.home), str(room.key_file)]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_the_journal_follows_the_library(room: MadeRoom) -> None:
