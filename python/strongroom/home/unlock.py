@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.crypto import Secret
-from strongroom.errors import Misuse, RoomLocked
+from strongroom.errors import LimitExceeded, Misuse, RoomLocked, StrongroomError
 from strongroom.providers import SecretKind
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ class Unlock:
             given = [name for name in names if getattr(self, name) is not None]
             if len(given) > 1:
                 raise Misuse(f"give one of {' and '.join(given)}, not both")
+
+    @property
+    def empty(self) -> bool:
+        """Whether it names no source, so that only the environment could."""
+        sources = [item.name for item in fields(self) if item.name != "prompt"]
+        return not self.prompt and all(getattr(self, name) is None for name in sources)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels to another process by the names of its sources. Raises Misuse if it holds a secret or a descriptor."""
@@ -144,16 +150,25 @@ def run_for_passphrase(command: str | Sequence[str]) -> Secret:
             process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=writer)
         finally:
             os.close(writer)
-        try:
-            secret = Secret.from_fd(reader, strip_newline=True)
-        finally:
-            status = process.wait()
+        secret, refusal = read_answer(reader)
     finally:
+        # before the wait: a command that prints without end stops once nobody reads
         os.close(reader)
+    status = process.wait()
+    if secret is None:
+        raise RoomLocked(f"the passphrase command {arguments[0]!r} gave no passphrase: {refusal} (status {status})")
     if status != 0:
         secret.close()
         raise RoomLocked(f"the passphrase command {arguments[0]!r} failed with status {status}")
     return secret
+
+
+def read_answer(descriptor: int) -> tuple[Secret | None, StrongroomError | None]:
+    """What came through a pipe, or why it cannot be a secret."""
+    try:
+        return Secret.from_fd(descriptor, strip_newline=True), None
+    except (Misuse, LimitExceeded) as error:
+        return None, error
 
 
 ONE_OF = (
