@@ -33,10 +33,14 @@ def write_private(path: Path, data: bytes) -> None:
 def create_private(path: Path, data: bytes = b"") -> None:
     """Make the file `path`, mode 0600, with `data` in it and on the disk. Raises FileExistsError if it is there."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        # a full disk says nothing about which file it had no space for
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_directory(path: Path) -> None:

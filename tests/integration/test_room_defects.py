@@ -1,12 +1,13 @@
 """Defects that a room once had, each with the attack or the accident that showed it."""
 
+import errno
 import json
 import os
 import sqlite3
 import threading
 
 import pytest
-from strongroom.errors import KeystoreUnavailable, RoomTampered, StrongroomError, UnsupportedFormat
+from strongroom.errors import KeystoreUnavailable, RoomLocked, RoomTampered, StrongroomError, UnsupportedFormat
 from strongroom.home import Unlock, init_room, open_room
 from strongroom.model import Request
 
@@ -90,6 +91,38 @@ def test_an_interrupt_during_a_sync_does_not_hang_the_others(service, monkeypatc
     other.start()
     other.join(30)
     assert not other.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        (["false"], "status 1"),
+        (["true"], "status 0"),
+        (["sh", "-c", "echo x; exit 3"], "status 3"),
+        (["yes"], "gave no passphrase"),
+    ],
+)
+def test_a_passphrase_command_that_gives_none_is_named_and_never_waited_for(home, command, why):
+    with pytest.raises(RoomLocked, match=f"{command[0]!r}.*{why}"):
+        open_room(home, Unlock(passphrase_command=command))
+
+
+def test_a_new_key_file_may_be_the_one_that_the_environment_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("STRONGROOM_KEY_FILE", str(tmp_path / "key"))
+    init_room(tmp_path / "room", Unlock(prompt=False), make_key_file=tmp_path / "key")
+    open_room(tmp_path / "room").close()
+
+
+def test_a_full_disk_is_told_with_the_file_that_it_had_no_space_for(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        init_room(tmp_path / "room", make_key_file=tmp_path / "key")
+    assert caught.value.filename.endswith("root.json")
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == []
 
 
 DAMAGE = [

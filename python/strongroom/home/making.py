@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import ClassCreated, JsonLinesSink, RoomCreated, Who
 from strongroom.crypto import Secret
-from strongroom.errors import Misuse, RoomExists, RoomLocked, TargetExists
+from strongroom.errors import Misuse, RoomExists, TargetExists
 from strongroom.files import DIRECTORY_MODE, create_private, directory_descriptor, sync_directory
 from strongroom.home.opening import FORMAT
 from strongroom.home.places import (
@@ -101,13 +101,12 @@ def check_vacant(place: Path) -> None:
 
 
 def gather_secrets(unlock: Unlock | None, make_key_file: StrPath | None) -> list[tuple[SecretKind, Secret]]:
-    """All that will open the room: what the caller gave, a new key file if asked for, and a new recovery kit."""
-    try:
-        secrets = resolve(unlock or Unlock())
-    except RoomLocked:
-        if make_key_file is None:
-            raise
-        secrets = []
+    """All that will open the room: what the caller gave, a new key file if asked for, and a new recovery kit.
+
+    Where a new key file is all that was asked for, the environment is not: it often names that very file.
+    """
+    given = unlock or Unlock()
+    secrets = resolve(given) if make_key_file is None or not given.empty else []
     if any(len(secret) == 0 for _, secret in secrets):
         raise Misuse("an empty passphrase or key file protects nothing")
     if make_key_file is not None:
