@@ -1,0 +1,1 @@
+"""One subcommand a module, each imported when it is run: see `strongroom.cli.table`."""

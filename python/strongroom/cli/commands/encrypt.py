@@ -1,0 +1,67 @@
+"""`strongroom encrypt`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from strongroom.cli import options, targets, transfer
+from strongroom.cli.report import Report
+from strongroom.cli.targets import Kind
+from strongroom.cli.words import shown
+
+if TYPE_CHECKING:
+    from strongroom import Control
+    from strongroom.client import FileResult, Room, TreeResult
+
+
+@click.command("encrypt")
+@click.argument("source", metavar="SRC", type=click.Path())
+@click.argument("target", metavar="DST", type=click.Path())
+@click.option("--class", "data_class", default="default", show_default=True, metavar="NAME", help="The data class.")
+@options.context_option
+@options.selection_options
+@options.force_option
+@click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
+@options.why_options
+@options.job_options
+@options.json_option
+@options.unlock_options
+@click.pass_obj
+def command(
+    report: Report,
+    source: str,
+    target: str,
+    data_class: str,
+    context: dict[str, str],
+    selection: options.Selection,
+    force: bool,
+    dry_run: bool,
+    why: options.Why,
+    job: options.Job,
+    unlock: options.Unlock,
+) -> None:
+    """Encrypt a file, a directory or a stream.
+
+    DST names the result itself. A directory becomes a directory of messages, a file each. `-` is standard input or
+    output. DST gets its name when all of it is on the disk. The context is authenticated and stored in the clear.
+    """
+    kind = transfer.prepare(report, source, target, unlock, selection, force=force)
+    targets.refuse_terminal(target)
+    if dry_run and kind is not Kind.TREE:
+        plan = f"would encrypt {shown(source)} to {shown(target)}"
+        report.result({"operation": "encrypt", "dry_run": True, "files": 1}, [plan])
+        return
+
+    def work(room: Room, control: Control) -> FileResult | TreeResult:
+        how: dict[str, Any] = {"data_class": data_class, "context": context, "reason": why.reason, "control": control}
+        if kind is Kind.FILE:
+            return room.encrypt_file(source, target, force=force, **how)
+        if kind is Kind.TREE:
+            how |= {"include": selection.include, "exclude": selection.exclude, "resume": selection.resume}
+            return room.encrypt_tree(source, target, dry_run=dry_run, **how)
+        with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
+            return room.encrypt_stream(reader, writer, **how)
+
+    transfer.perform(work, ("encrypt", "would encrypt" if dry_run else "encrypted"), report, unlock, why, job)

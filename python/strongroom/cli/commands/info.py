@@ -1,0 +1,34 @@
+"""`strongroom info`."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+from importlib import metadata
+
+import click
+
+from strongroom.cli import options
+from strongroom.cli.machine import room_of
+from strongroom.cli.report import Report
+
+
+@click.command("info")
+@options.home_option
+@options.json_option
+@click.pass_obj
+def command(report: Report, home: str | None) -> None:
+    """Show versions, build and paths. Opens no room."""
+    import strongroom
+
+    facts: dict[str, object] = {
+        "strongroom": metadata.version("strongroom"),
+        **strongroom.info(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "sqlite": sqlite3.sqlite_version,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "home": str(room_of(home)),
+    }
+    report.result(facts, [f"{name:<22}{value}" for name, value in facts.items()])

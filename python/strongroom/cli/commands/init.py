@@ -1,0 +1,95 @@
+"""`strongroom init`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from strongroom.cli import options
+from strongroom.cli.process import forbid_core_dumps
+from strongroom.cli.report import Report
+from strongroom.cli.words import shown
+
+if TYPE_CHECKING:
+    from strongroom.home import InitResult
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """What the new room is to open with."""
+
+    home: str | None
+    passphrase_file: str | None
+    passphrase_fd: int | None
+    passphrase_command: str | None
+    key_file: str | None
+    make_key_file: str | None
+    recovery_file: str | None
+
+
+@click.command("init")
+@options.gathered(
+    "seals",
+    Seals,
+    [
+        *options.SEALS,
+        options.path_option("--make-key-file", "Write a new key file here; it opens the room as well."),
+        options.path_option("--recovery-file", "Write the recovery kit here instead of showing it."),
+    ],
+)
+@click.option("--no-recovery", is_flag=True, help="Do not show or write a recovery kit.")
+@options.json_option
+@click.pass_obj
+def command(report: Report, seals: Seals, no_recovery: bool) -> None:
+    """Make a room.
+
+    It opens with a passphrase, a key file or both, and with the recovery kit: 24 words that are shown once. Keep them
+    on paper, away from this machine.
+    """
+    if no_recovery and seals.recovery_file:
+        raise click.UsageError("--recovery-file and --no-recovery exclude each other.")
+    shows_words = not (no_recovery or seals.recovery_file)
+    if shows_words and (report.json or not sys.stderr.isatty()):
+        raise click.UsageError("Nobody would see the recovery kit: give --recovery-file PATH or --no-recovery.")
+    made = make(seals)
+    say(report, made, seals, shows_words=shows_words)
+
+
+def make(seals: Seals) -> InitResult:
+    """The new room."""
+    import strongroom
+
+    forbid_core_dumps()
+    return strongroom.init(
+        seals.home,
+        passphrase_file=seals.passphrase_file,
+        passphrase_fd=seals.passphrase_fd,
+        passphrase_command=seals.passphrase_command,
+        key_file=seals.key_file,
+        make_key_file=seals.make_key_file,
+        recovery_file=seals.recovery_file,
+        prompt=sys.stdin.isatty(),
+    )
+
+
+def say(report: Report, made: InitResult, seals: Seals, *, shows_words: bool) -> None:
+    """Where the room is, and the kit if it is to be shown."""
+    document = {
+        "room_id": made.room_id,
+        "home": str(made.home),
+        "key_file": None if made.key_file is None else str(made.key_file),
+        "recovery_file": seals.recovery_file,
+    }
+    report.result(document)
+    report.aside(f"made a room in {shown(made.home)}")
+    if shows_words and made.recovery_words:
+        report.aside("\nThe recovery kit. Write these words down; they are not shown again:\n")
+        words = made.recovery_words.split()
+        for start in range(0, len(words), 6):
+            report.aside(
+                "    " + "  ".join(f"{start + i + 1:2} {word:<10}" for i, word in enumerate(words[start : start + 6]))
+            )
+        report.aside("")

@@ -1,0 +1,44 @@
+"""`strongroom why`."""
+
+from __future__ import annotations
+
+import click
+
+from strongroom.cli import options
+from strongroom.cli.report import Report
+from strongroom.cli.words import shown
+
+
+@click.command("why")
+@click.argument("path", metavar="FILE", type=click.Path())
+@options.json_option
+@options.unlock_options
+@click.pass_obj
+def command(report: Report, path: str, unlock: options.Unlock) -> None:
+    """Show which key a file needs, and whether you may use it.
+
+    Nothing is decrypted. The exit code is 0 when the answer is known, whatever it is.
+    """
+    report.subject = shown(path)
+    with unlock.open() as room:
+        info = room.why(path)
+    document = {
+        "path": path,
+        "class": info.data_class,
+        "key_id": info.key_id,
+        "version": info.version,
+        "state": info.state,
+        "allowed": info.allowed,
+        "reason": info.reason,
+    }
+    verdict = "you may decrypt it" if info.allowed else f"you may not decrypt it: {info.reason}"
+    report.result(
+        document,
+        [
+            f"class       {info.data_class or 'unknown'}",
+            f"key         {info.key_id or 'unknown'}",
+            f"version     {info.version if info.version is not None else 'unknown'}",
+            f"state       {info.state or 'unknown'}",
+            verdict,
+        ],
+    )

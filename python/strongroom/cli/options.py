@@ -1,0 +1,169 @@
+"""Options that several subcommands share. Each set of them reaches a command as one value."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from strongroom.cli.process import forbid_core_dumps
+
+if TYPE_CHECKING:
+    from strongroom.client import Room
+
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """Where the room is and what unlocks it. Secrets are named here, never held."""
+
+    home: str | None
+    passphrase_file: str | None
+    passphrase_fd: int | None
+    passphrase_command: str | None
+    key_file: str | None
+    recovery_file: str | None
+
+    def open(self, purpose: str | None = None) -> Room:
+        """The room, unlocked. Asks for the passphrase on a terminal where nothing else was given."""
+        import strongroom
+
+        forbid_core_dumps()
+        return strongroom.open(
+            self.home,
+            passphrase_file=self.passphrase_file,
+            passphrase_fd=self.passphrase_fd,
+            passphrase_command=self.passphrase_command,
+            key_file=self.key_file,
+            recovery_file=self.recovery_file,
+            prompt=sys.stdin.isatty(),
+            purpose=purpose or click.get_current_context().command_path,
+        )
+
+    def reads_stdin(self) -> bool:
+        """Whether the passphrase comes from standard input, which then cannot carry data as well."""
+        return self.passphrase_fd == 0 or self.passphrase_file in {"-", "/dev/stdin"}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What the audit trail will say about this use of a key."""
+
+    reason: str | None
+    purpose: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a job runs and how much it says."""
+
+    workers: int | None
+    quiet: bool
+    no_progress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries of a tree."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    resume: bool
+
+
+def read_context(_ctx: click.Context, _parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    """`key=value` pairs as a mapping; a pair without `=` and a key given twice are refused."""
+    context: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"{pair!r} is not key=value")
+        if key in context:
+            raise click.BadParameter(f"the key {key!r} is given twice")
+        context[key] = value
+    return context
+
+
+def gathered(name: str, kind: type[Any], options: Sequence[Decorator]) -> Decorator:
+    """A decorator that adds `options` and hands their values to the command as one `kind`, by the keyword `name`."""
+    keys = [field.name for field in fields(kind)]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def gathering(**given: Any) -> Any:
+            return function(**{name: kind(**{key: given.pop(key) for key in keys})}, **given)
+
+        for option in reversed(options):
+            option(gathering)
+        return gathering
+
+    return decorate
+
+
+def path_option(name: str, text: str) -> Decorator:
+    """An option that names a file or a directory."""
+    return click.option(name, type=click.Path(), metavar="PATH", help=text)
+
+
+home_option = click.option("--home", type=click.Path(), metavar="DIR", help="The room.  [default: $STRONGROOM_HOME]")
+
+SEALS: list[Decorator] = [
+    home_option,
+    path_option("--passphrase-file", "Read the passphrase from this file."),
+    click.option("--passphrase-fd", type=click.IntRange(0), metavar="N", help="Read it from this file descriptor."),
+    click.option("--passphrase-command", metavar="COMMAND", help="Read it from what this command prints."),
+    path_option("--key-file", "Use this key file."),
+]
+
+unlock_options = gathered("unlock", Unlock, [*SEALS, path_option("--recovery-file", "Use this recovery kit.")])
+
+why_options = gathered(
+    "why",
+    Why,
+    [
+        click.option("--reason", metavar="TEXT", help="Why, for the audit trail."),
+        click.option("--purpose", metavar="TEXT", help="What for, for policy and audit.  [default: the command]"),
+    ],
+)
+
+job_options = gathered(
+    "job",
+    Job,
+    [
+        click.option(
+            "--workers", type=click.IntRange(1), metavar="N", help="Threads.  [default: what this machine has]"
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No summary and no progress."),
+        click.option("--no-progress", is_flag=True, help="No progress."),
+    ],
+)
+
+selection_options = gathered(
+    "selection",
+    Selection,
+    [
+        click.option("--include", multiple=True, metavar="GLOB", help="Directories: only what matches; repeatable."),
+        click.option("--exclude", multiple=True, metavar="GLOB", help="Directories: not what matches; repeatable."),
+        click.option("--resume", is_flag=True, help="Directories: go on where an earlier run stopped."),
+    ],
+)
+
+context_option = click.option(
+    "-c",
+    "--context",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=read_context,
+    help="A pair of the encryption context; repeatable.",
+)
+
+force_option = click.option("--force", is_flag=True, help="Replace DST if it exists.")
+
+# the value is found before parsing, so that even a usage error is JSON: see `run`
+json_option = click.option("--json", is_flag=True, expose_value=False, help="Print one JSON object.")

@@ -1,0 +1,88 @@
+"""A bar with rate and time left, on stderr, for jobs long enough to be worth one. Imports rich only then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from strongroom.cli.words import count
+
+if TYPE_CHECKING:
+    from rich import progress as rich_progress
+
+    from strongroom import Control
+
+Show = Callable[["Control"], None]
+
+# a shorter job is over before anybody reads, and need not pay for the import
+WORTH_SHOWING = 0.5
+
+
+def show_nothing(_control: Control) -> None:
+    """No progress."""
+
+
+@contextmanager
+def shown_progress(verb: str, *, wanted: bool) -> Iterator[Show]:
+    """What to call with the job's control now and then; shows a bar if `wanted` and stderr is a terminal."""
+    if not wanted or not sys.stderr.isatty():
+        yield show_nothing
+        return
+    bar = Bar(verb)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class Bar:
+    """Drawn from the counters of a job's control."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+        self._start = time.monotonic()
+        self._bar: rich_progress.Progress | None = None
+        self._task: rich_progress.TaskID | None = None
+
+    def __call__(self, control: Control) -> None:
+        if time.monotonic() - self._start < WORTH_SHOWING:
+            return
+        if self._bar is None or self._task is None:
+            self._bar = _new_bar()
+            self._task = self._bar.add_task(self._verb, total=None)
+            self._bar.start()
+        self._bar.update(
+            self._task,
+            completed=control.bytes_done,
+            total=control.bytes_total or None,
+            description=f"{self._verb} {_files(control)}".rstrip(),
+        )
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _files(control: Control) -> str:
+    if not control.files_total or control.files_total < 2:
+        return ""
+    return f"{control.files_done:,} of {count(control.files_total, 'file')}"
+
+
+def _new_bar() -> rich_progress.Progress:
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(binary_units=True),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,65 @@
+"""The subcommands by name. A module of `strongroom.cli.commands` is imported when its command is used, not before."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+SUMMARIES = {
+    "init": "Make a room.",
+    "encrypt": "Encrypt a file, a directory or a stream.",
+    "decrypt": "Decrypt a file, a directory or a stream.",
+    "verify": "Authenticate a file or a directory, write nothing.",
+    "inspect": "Show what the header of a message says; needs no key.",
+    "why": "Show which key a file needs, and whether you may use it.",
+    "classes": "List, show and create data classes.",
+    "keys": "List, create and rotate keys.",
+    "bench": "Measure this machine.",
+    "info": "Show versions, build and paths.",
+    "doctor": "Find what is wrong on this machine.",
+    "completion": "Print the completion script of a shell.",
+}
+
+
+class Unloaded(click.Command):
+    """A subcommand whose module is not imported yet: enough for a list of commands."""
+
+    def load(self) -> click.Command:
+        """The real subcommand."""
+        module = importlib.import_module(f"strongroom.cli.commands.{self.name}")
+        command: click.Command = module.command
+        return command
+
+
+class LazyGroup(click.Group):
+    """A group that lists its commands from a table and imports the one that is run."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command and import it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command.load() if isinstance(command, Unloaded) else command, rest
+
+
+def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"strongroom {version('strongroom')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, commands=[Unloaded(name, short_help=summary) for name, summary in SUMMARIES.items()])
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version, help="Show the version."
+)
+def group() -> None:
+    """Encrypt files, directories and streams under keys of a room.
+
+    `strongroom init` makes a room. Errors are one sentence on stderr; exit codes say what went wrong: 1 error, 2 usage,
+    3 some of several targets failed, 10 key not found, 11 room locked, 12 bad passphrase, 13 denied, 14 key state
+    forbids it, 20 authentication failed, 21 truncated, 22 unsupported format, 30 backend unavailable, 130 interrupted.
+    """

@@ -1,0 +1,61 @@
+"""What encrypt, decrypt and verify have in common: refusals first, then the room, the job, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from strongroom.cli import jobs, options, results, targets
+from strongroom.cli.progress import shown_progress
+from strongroom.cli.report import Report
+from strongroom.cli.targets import Kind
+from strongroom.cli.words import shown
+
+if TYPE_CHECKING:
+    from strongroom import Control
+    from strongroom.client import FileResult, Room, TreeResult
+
+    Work = Callable[[Room, Control], FileResult | TreeResult]
+
+
+def prepare(
+    report: Report, source: str, target: str, unlock: options.Unlock, selection: options.Selection, *, force: bool
+) -> Kind:
+    """The kind of job, after refusing what can be refused without a room."""
+    report.data_on_stdout = target == targets.STDIO
+    report.subject = "standard input" if source == targets.STDIO else shown(source)
+    if source == targets.STDIO and unlock.reads_stdin():
+        raise click.UsageError("Standard input carries the data; give the passphrase another way.")
+    kind = targets.kind_of(source, target)
+    if kind is not Kind.TREE:
+        refuse_tree_options(include=selection.include, exclude=selection.exclude, resume=selection.resume)
+    elif force:
+        raise click.UsageError("--force replaces a file. For a directory, remove DST first, or --resume.")
+    targets.refuse_existing(target, unless=force or selection.resume)
+    return kind
+
+
+def refuse_tree_options(**given: object) -> None:
+    """Refuse options that mean nothing for a single file or stream."""
+    for name, value in given.items():
+        if value:
+            raise click.UsageError(f"--{name} is for directories.")
+
+
+def perform(
+    work: Work, verb: tuple[str, str], report: Report, unlock: options.Unlock, why: options.Why, job: options.Job
+) -> None:
+    """Open the room, do `work` in it, say how it went. `verb`: what it does now, what it has done."""
+    import strongroom
+
+    doing, done = verb
+    with unlock.open(why.purpose) as room:
+        control = strongroom.Control(workers=job.workers)
+        with shown_progress(doing, wanted=not (job.quiet or job.no_progress or report.json)) as show:
+            result = jobs.run(lambda: work(room, control), control, show)
+    report.result({"operation": doing} | results.document(result))
+    if not job.quiet:
+        for line in [*results.skipped(result), results.sentence(done, result)]:
+            report.aside(line)
