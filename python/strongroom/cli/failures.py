@@ -23,12 +23,12 @@ class Failure:
     is_bug: bool = False
 
     def as_json(self) -> dict[str, object]:
-        """The `error` object of `--json`."""
+        """Make the `error` object of `--json`."""
         return {"code": self.code, "message": self.message, "exit_code": self.exit_code}
 
 
 def describe(error: BaseException) -> Failure:
-    """The failure that `error` means. What nobody foresaw is our bug and says so."""
+    """Say which failure `error` means. What nobody foresaw is our bug and says so."""
     if isinstance(error, Cancelled | KeyboardInterrupt | click.Abort):
         return Failure("interrupted", "interrupted; nothing unfinished was left behind", Cancelled.exit_code)
     if isinstance(error, StrongroomError) and not isinstance(error, InternalError):
@@ -41,7 +41,7 @@ def describe(error: BaseException) -> Failure:
 
 
 def as_items(failures: Sequence[tuple[str, Exception]]) -> list[dict[str, object]]:
-    """The targets that failed, each with its code."""
+    """List the targets that failed, each with its code."""
     return [{"path": os.fsdecode(target)} | describe(error).as_json() for target, error in failures]
 
 
@@ -68,7 +68,7 @@ def _os_message(error: OSError) -> str:
 
 
 def _name(error: BaseException) -> str:
-    """The class alone: the text of an unforeseen exception might quote what it was given."""
+    """Name the class alone: the text of an unforeseen exception might quote what it was given."""
     return type(error).__name__
 
 

@@ -18,18 +18,19 @@ PATIENCE = 2.0
 
 
 def run(work: Callable[[], T], control: Control, show: Show = show_nothing) -> T:
-    """The result of `work`; on Ctrl-C the job is cancelled first, so that its unfinished output is removed.
+    """Return the result of `work`; on Ctrl-C the job is cancelled first, so that its unfinished output is removed.
 
     A job that sits in a read that never returns (a pipe that says nothing) is left behind after two seconds.
     """
     job = _Job(work)
-    job.thread.start()
     try:
+        job.thread.start()
         while not job.done.wait(TICK):
             show(control)
     except KeyboardInterrupt:
         control.cancel()
-        job.thread.join(PATIENCE)
+        if job.thread.is_alive():
+            job.thread.join(PATIENCE)
         raise
     return job.outcome()
 

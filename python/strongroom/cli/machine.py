@@ -106,7 +106,7 @@ def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
 
 
 def flags_of(cpuinfo: str) -> set[str]:
-    """The instruction sets of the first processor (`flags` on x86-64, `Features` on aarch64)."""
+    """Find the instruction sets of the first processor (`flags` on x86-64, `Features` on aarch64)."""
     for line in cpuinfo.splitlines():
         name, _, value = line.partition(":")
         if name.strip() in {"flags", "Features"}:
@@ -123,7 +123,7 @@ def sqlite() -> Check:
 
 
 def unlock_source(given: Mapping[str, str | None], environment: Mapping[str, str]) -> Check:
-    """What would unlock the room without anybody typing."""
+    """Say what would unlock the room without anybody typing."""
     for name, path in sources(given, environment):
         return readable(name, path)
     fix = "set STRONGROOM_PASSPHRASE_FILE or STRONGROOM_KEY_FILE to a file of mode 0600, or be at a terminal"
@@ -181,7 +181,7 @@ def clock(room: Path) -> Check:
 
 
 def read(path: Path) -> str:
-    """A file of /proc or /sys; empty where this kernel has none."""
+    """Read a file of /proc or /sys; empty where this kernel has none."""
     try:
         return path.read_text()
     except OSError:

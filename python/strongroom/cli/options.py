@@ -31,7 +31,7 @@ class Unlock:
     recovery_file: str | None
 
     def open(self, purpose: str | None = None) -> Room:
-        """The room, unlocked. Asks for the passphrase on a terminal where nothing else was given."""
+        """Open the room. Asks for the passphrase on a terminal where nothing else was given."""
         import strongroom
 
         forbid_core_dumps()
@@ -91,7 +91,7 @@ def read_context(_ctx: click.Context, _parameter: click.Parameter, pairs: Sequen
 
 
 def gathered(name: str, kind: type[Any], options: Sequence[Decorator]) -> Decorator:
-    """A decorator that adds `options` and hands their values to the command as one `kind`, by the keyword `name`."""
+    """Make a decorator that adds `options` and hands their values to the command as one `kind`, by the keyword `name`."""
     keys = [field.name for field in fields(kind)]
 
     def decorate(function: Function) -> Function:
@@ -107,7 +107,7 @@ def gathered(name: str, kind: type[Any], options: Sequence[Decorator]) -> Decora
 
 
 def path_option(name: str, text: str) -> Decorator:
-    """An option that names a file or a directory."""
+    """Make an option that names a file or a directory."""
     return click.option(name, type=click.Path(), metavar="PATH", help=text)
 
 

@@ -27,7 +27,7 @@ def show_nothing(_control: Control) -> None:
 
 @contextmanager
 def shown_progress(verb: str, *, wanted: bool) -> Iterator[Show]:
-    """What to call with the job's control now and then; shows a bar if `wanted` and stderr is a terminal."""
+    """Give what to call with the job's control now and then; it shows a bar if `wanted` and stderr is a terminal."""
     if not wanted or not sys.stderr.isatty():
         yield show_nothing
         return
@@ -48,6 +48,7 @@ class Bar:
         self._task: rich_progress.TaskID | None = None
 
     def __call__(self, control: Control) -> None:
+        """Draw where the job stands."""
         if time.monotonic() - self._start < WORTH_SHOWING:
             return
         if self._bar is None or self._task is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class Report:
         click.echo(json.dumps(document, ensure_ascii=True), err=self.data_on_stdout)
 
     def _about_its_subject(self, failure: Failure) -> Failure:
-        if self.subject is None or failure.code not in NAMELESS or self.subject in failure.message:
+        if self.subject is None or failure.code not in NAMELESS or _names(failure.message, self.subject):
             return failure
         return dataclasses.replace(failure, message=f"{self.subject}: {failure.message}")
 
@@ -65,6 +66,10 @@ def table(rows: Sequence[Sequence[object]]) -> list[str]:
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in texts) for column in range(len(texts[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in texts]
+
+
+def _names(message: str, subject: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(subject)}(?!\w)", message) is not None
 
 
 def _what_was_done(error: BaseException) -> dict[str, object]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def document(result: FileResult | TreeResult) -> dict[str, object]:
-    """The JSON object of a job: the same keys for a file and for a tree, and those that only one of them has."""
+    """Make the JSON object of a job: the same keys for a file and for a tree, and those that only one of them has."""
     return {
         "files": getattr(result, "files", 1),
         "directories": getattr(result, "directories", 0),
@@ -39,7 +39,7 @@ def sentence(verb: str, result: FileResult | TreeResult) -> str:
 
 
 def skipped(result: FileResult | TreeResult) -> list[str]:
-    """A line for each of the first entries that were left out, and how many more there are."""
+    """Give a line to each of the first entries that were left out, and say how many more there are."""
     entries = getattr(result, "skipped", ())
     lines = [f"  skipped {shown(path)}: {why}" for path, why in entries[:SHOWN]]
     return lines + ([f"  and {len(entries) - SHOWN:,} more"] if len(entries) > SHOWN else [])

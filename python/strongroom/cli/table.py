@@ -21,12 +21,23 @@ SUMMARIES = {
     "completion": "Print the completion script of a shell.",
 }
 
+EXIT_CODES = """\b
+Exit codes:
+  0   done                          13   denied by policy
+  1   error                         14   the state of the key forbids it
+  2   usage                         20   authentication failed
+  3   some of several failed        21   truncated
+  10  key not found                 22   unsupported or malformed format
+  11  room locked                   30   backend unavailable
+  12  bad passphrase or key file    130  interrupted
+"""
+
 
 class Unloaded(click.Command):
     """A subcommand whose module is not imported yet: enough for a list of commands."""
 
     def load(self) -> click.Command:
-        """The real subcommand."""
+        """Import the real subcommand."""
         module = importlib.import_module(f"strongroom.cli.commands.{self.name}")
         command: click.Command = module.command
         return command
@@ -34,6 +45,10 @@ class Unloaded(click.Command):
 
 class LazyGroup(click.Group):
     """A group that lists its commands from a table and imports the one that is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Keep the order of the table: what comes first in a room's life comes first."""
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -52,14 +67,18 @@ def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, commands=[Unloaded(name, short_help=summary) for name, summary in SUMMARIES.items()])
+@click.group(
+    cls=LazyGroup,
+    commands=[Unloaded(name, short_help=summary) for name, summary in SUMMARIES.items()],
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=print_version, help="Show the version."
 )
 def group() -> None:
-    """Encrypt files, directories and streams under keys of a room.
+    """Encrypt files, directories and streams under the keys of a room.
 
-    `strongroom init` makes a room. Errors are one sentence on stderr; exit codes say what went wrong: 1 error, 2 usage,
-    3 some of several targets failed, 10 key not found, 11 room locked, 12 bad passphrase, 13 denied, 14 key state
-    forbids it, 20 authentication failed, 21 truncated, 22 unsupported format, 30 backend unavailable, 130 interrupted.
+    `strongroom init` makes a room. STRONGROOM_HOME says where it is; STRONGROOM_KEY_FILE or STRONGROOM_PASSPHRASE_FILE
+    name a file that unlocks it. Secrets never stand on a command line.
     """

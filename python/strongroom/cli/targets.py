@@ -35,7 +35,7 @@ def kind_of(source: str, target: str) -> Kind:
             raise click.UsageError(f"{shown(source)} is a directory and cannot go to standard output; name a DST.")
         return Kind.TREE
     if source != STDIO:
-        os.stat(source)  # noqa: PTH116 - keeps the name as it was given in the error
+        os.stat(source)
     return Kind.STREAM if STDIO in {source, target} else Kind.FILE
 
 
@@ -55,7 +55,7 @@ def refuse_terminal(target: str) -> None:
 
 @contextmanager
 def reading(source: str) -> Iterator[int]:
-    """The descriptor that SRC is read from."""
+    """Open SRC for reading."""
     if source == STDIO:
         yield sys.stdin.fileno()
         return

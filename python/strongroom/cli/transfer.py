@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def prepare(
     report: Report, source: str, target: str, unlock: options.Unlock, selection: options.Selection, *, force: bool
 ) -> Kind:
-    """The kind of job, after refusing what can be refused without a room."""
+    """Find the kind of job, after refusing what can be refused without a room."""
     report.data_on_stdout = target == targets.STDIO
     report.subject = "standard input" if source == targets.STDIO else shown(source)
     if source == targets.STDIO and unlock.reads_stdin():
@@ -45,7 +45,7 @@ def refuse_tree_options(**given: object) -> None:
 
 
 def perform(
-    work: Work, verb: tuple[str, str], report: Report, unlock: options.Unlock, why: options.Why, job: options.Job
+    work: Work, verb: tuple[str, str], report: Report, *, unlock: options.Unlock, why: options.Why, job: options.Job
 ) -> None:
     """Open the room, do `work` in it, say how it went. `verb`: what it does now, what it has done."""
     import strongroom

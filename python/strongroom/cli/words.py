@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
 
 
 def shown(path: str | bytes | os.PathLike[str] | int) -> str:
-    """A path that is safe on a terminal: bytes that are not UTF-8 and control characters are escaped."""
+    """Make a path safe for a terminal: bytes that are not UTF-8 and control characters are escaped."""
     if isinstance(path, int):
         return f"file descriptor {path}"
     text = os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -22,9 +22,9 @@ MIB = 1 << 20
 @options.json_option
 @click.pass_obj
 def command(report: Report, mib: int, seconds: float) -> None:
-    """Measure this machine: buffers both ways, beside a plain copy of memory.
+    """Measure this machine.
 
-    The best call of each line counts. Uses a throwaway key and no room.
+    Buffers both ways, beside a plain copy of memory. The best call of each line counts. No room is opened.
     """
     figures = {name: best(call, mib * MIB, seconds) for name, call in calls(mib * MIB).items()}
     rows = [(name, rate(per_second, 1.0)) for name, per_second in figures.items()]
@@ -34,7 +34,7 @@ def command(report: Report, mib: int, seconds: float) -> None:
 
 
 def calls(length: int) -> dict[str, Callable[[], object]]:
-    """What is measured. Every buffer exists and is mapped before the clock starts."""
+    """Map names to what is measured. Every buffer exists and is mapped before the clock starts."""
     from strongroom.client import decrypt_message_into, encrypt_message_into, encrypted_size
     from strongroom.keyring import RawAesKeyring
 

@@ -76,6 +76,7 @@ def show_class(report: Report, name: str, unlock: options.Unlock) -> None:
 @click.pass_obj
 def create_class(
     report: Report,
+    *,
     name: str,
     suite: str,
     frame_length: int,
@@ -100,7 +101,7 @@ def create_class(
 
 
 def as_json(data_class: DataClass) -> dict[str, object]:
-    """A class as JSON."""
+    """Turn a class into JSON."""
     return {
         "name": data_class.name,
         "key_id": data_class.key_id,
@@ -114,7 +115,7 @@ def as_json(data_class: DataClass) -> dict[str, object]:
 
 
 def lines(data_class: DataClass) -> list[str]:
-    """A class for people, a fact a line."""
+    """Describe a class for people, a fact a line."""
     facts = {
         "class": data_class.name,
         "key": data_class.key_id,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     report: Report,
+    *,
     source: str,
     target: str,
     context: dict[str, str],
@@ -59,4 +60,4 @@ def command(
         with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
             return room.decrypt_stream(reader, writer, **how)
 
-    transfer.perform(work, ("decrypt", "decrypted"), report, unlock, why, job)
+    transfer.perform(work, ("decrypt", "decrypted"), report, unlock=unlock, why=why, job=job)

@@ -54,6 +54,6 @@ def examine(unlock: options.Unlock) -> list[Check]:
 
 
 def lines(check: Check) -> list[str]:
-    """A check as a line, and its fix below it."""
+    """Print a check as a line, and its fix below it."""
     head = f"{check.verdict:<5} {check.name:<15} {check.sentence}"
     return [head, f"{'':<22}{check.fix}"] if check.fix else [head]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(
     report: Report,
+    *,
     source: str,
     target: str,
     data_class: str,
@@ -64,4 +65,6 @@ def command(
         with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
             return room.encrypt_stream(reader, writer, **how)
 
-    transfer.perform(work, ("encrypt", "would encrypt" if dry_run else "encrypted"), report, unlock, why, job)
+    transfer.perform(
+        work, ("encrypt", "would encrypt" if dry_run else "encrypted"), report, unlock=unlock, why=why, job=job
+    )

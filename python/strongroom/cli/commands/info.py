@@ -19,7 +19,10 @@ from strongroom.cli.report import Report
 @options.json_option
 @click.pass_obj
 def command(report: Report, home: str | None) -> None:
-    """Show versions, build and paths. Opens no room."""
+    """Show versions, build and paths.
+
+    No room is opened.
+    """
     import strongroom
 
     facts: dict[str, object] = {

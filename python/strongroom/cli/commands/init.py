@@ -59,7 +59,7 @@ def command(report: Report, seals: Seals, no_recovery: bool) -> None:
 
 
 def make(seals: Seals) -> InitResult:
-    """The new room."""
+    """Make the room."""
     import strongroom
 
     forbid_core_dumps()

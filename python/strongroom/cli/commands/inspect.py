@@ -34,7 +34,7 @@ def command(report: Report, path: str) -> None:
 
 
 def lines(info: MessageInfo) -> list[str]:
-    """The facts of a header, one a line."""
+    """List the facts of a header, one a line."""
     facts = [
         ("message", f"{info.message_id}, format version {info.version}"),
         ("suite", f"{info.suite:04x} {info.suite_name}{', signed' if info.signed else ''}"),

@@ -65,7 +65,7 @@ def rotate_key(report: Report, key_id: str, why: options.Why, unlock: options.Un
 
 
 def as_json(key: Key) -> dict[str, object]:
-    """A key and its versions as JSON."""
+    """Turn a key and its versions into JSON."""
     return {
         "id": key.id,
         "class": key.data_class,
@@ -85,5 +85,5 @@ def as_json(key: Key) -> dict[str, object]:
 
 
 def mark(key: Key, version: int) -> str:
-    """A star beside the primary version."""
+    """Put a star beside the primary version."""
     return "*" if version == key.primary else ""

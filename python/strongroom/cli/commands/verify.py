@@ -19,6 +19,7 @@ from strongroom.cli.words import shown
 @click.pass_obj
 def command(
     report: Report,
+    *,
     path: str,
     context: dict[str, str],
     why: options.Why,
@@ -35,7 +36,7 @@ def command(
         lambda room, control: room.verify(path, context=context or None, reason=why.reason, control=control),
         ("verify", "verified"),
         report,
-        unlock,
-        why,
-        job,
+        unlock=unlock,
+        why=why,
+        job=job,
     )
