@@ -1,6 +1,7 @@
 """Runs a story: a text file of commands and what they must print.
 
-    Guards against: a sentence that names the defect.     the head, up to the first empty line; `Needs: mount` may follow
+    Guards against: a sentence that names the defect.     the head, up to the first empty line
+    Needs: room mount   optional: a room, unlocked by STRONGROOM_KEY_FILE (../key) or ../passphrase; the right to mount
     $ COMMAND           a bash command, with pipefail
     tty$ COMMAND        the same at a terminal; stdout and stderr are one there
     < TEXT              a line for its standard input; at a terminal it is typed when a prompt waits
@@ -87,6 +88,8 @@ def run_story(story: Story, folder: Path) -> None:
     """Run every step in `folder`; AssertionError says which line went wrong."""
     work = folder / "work"
     work.mkdir()
+    if "room" in story.needs:
+        make_room(folder)
     for step in story.steps:
         before = snapshot(work)
         run = at_terminal if step.at_terminal else piped
@@ -100,11 +103,22 @@ def run_story(story: Story, folder: Path) -> None:
             assert not changed, f"{where}\nfailed, and still changed {sorted(changed)}"
 
 
+def make_room(folder: Path) -> None:
+    passphrase = folder / "passphrase"
+    passphrase.write_text("correct horse battery staple\n")
+    passphrase.chmod(0o600)
+    seals = ["--passphrase-file", str(passphrase), "--make-key-file", str(folder / "key")]
+    subprocess.run(
+        ["strongroom", "init", "--no-recovery", *seals], env=environment(folder), check=True, capture_output=True
+    )
+
+
 def environment(folder: Path) -> dict[str, str]:
     bins = [str(Path(sys.executable).parent), str(HERE / "bin"), os.environ["PATH"]]
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    return {
+    key = {"STRONGROOM_KEY_FILE": str(folder / "key")} if (folder / "key").exists() else {}
+    return key | {
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "PATH": os.pathsep.join(bins),
@@ -136,7 +150,7 @@ def at_terminal(step: Step, work: Path, env: dict[str, str]) -> tuple[int, str, 
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - pytest has no threads here
     )
     os.close(theirs)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import click
@@ -45,13 +46,23 @@ def refuse_tree_options(**given: object) -> None:
 
 
 def perform(
-    work: Work, verb: tuple[str, str], report: Report, *, unlock: options.Unlock, why: options.Why, job: options.Job
+    task: AbstractContextManager[Work],
+    verb: tuple[str, str],
+    report: Report,
+    *,
+    unlock: options.Unlock,
+    why: options.Why,
+    job: options.Job,
 ) -> None:
-    """Open the room, do `work` in it, say how it went. `verb`: what it does now, what it has done."""
+    """Open the room, do `task` in it, say how it went. `verb`: what it does now, what it has done.
+
+    The files of a task are opened and named here, outside the thread of the job: a job that hangs in a read is left
+    behind on Ctrl-C, and its unfinished file must go all the same.
+    """
     import strongroom
 
     doing, done = verb
-    with unlock.open(why.purpose) as room:
+    with unlock.open(why.purpose) as room, task as work:
         control = strongroom.Control(workers=job.workers)
         with shown_progress(doing, wanted=not (job.quiet or job.no_progress or report.json)) as show:
             result = jobs.run(lambda: work(room, control), control, show)

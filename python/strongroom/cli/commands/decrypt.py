@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +14,7 @@ from strongroom.cli.report import Report
 from strongroom.cli.targets import Kind
 
 if TYPE_CHECKING:
-    from strongroom import Control
-    from strongroom.client import FileResult, Room, TreeResult
+    from strongroom.cli.transfer import Work
 
 
 @click.command("decrypt")
@@ -50,14 +52,17 @@ def command(
     if kind is not Kind.TREE:
         transfer.refuse_tree_options(only=only)
 
-    def work(room: Room, control: Control) -> FileResult | TreeResult:
-        how: dict[str, Any] = {"context": context or None, "reason": why.reason, "control": control}
-        if kind is Kind.FILE:
-            return room.decrypt_file(source, target, force=force, **how)
-        if kind is Kind.TREE:
-            how |= {"include": selection.include, "exclude": selection.exclude, "resume": selection.resume}
-            return room.decrypt_tree(source, target, only=only, **how)
-        with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
-            return room.decrypt_stream(reader, writer, **how)
+    how: dict[str, Any] = {"context": context or None, "reason": why.reason}
 
-    transfer.perform(work, ("decrypt", "decrypted"), report, unlock=unlock, why=why, job=job)
+    @contextmanager
+    def task() -> Iterator[Work]:
+        if kind is Kind.FILE:
+            yield lambda room, control: room.decrypt_file(source, target, force=force, control=control, **how)
+        elif kind is Kind.TREE:
+            tree = dataclasses.asdict(selection) | {"only": only}
+            yield lambda room, control: room.decrypt_tree(source, target, control=control, **tree, **how)
+        else:
+            with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
+                yield lambda room, control: room.decrypt_stream(reader, writer, control=control, **how)
+
+    transfer.perform(task(), ("decrypt", "decrypted"), report, unlock=unlock, why=why, job=job)

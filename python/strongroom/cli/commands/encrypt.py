@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,8 +15,7 @@ from strongroom.cli.targets import Kind
 from strongroom.cli.words import shown
 
 if TYPE_CHECKING:
-    from strongroom import Control
-    from strongroom.client import FileResult, Room, TreeResult
+    from strongroom.cli.transfer import Work
 
 
 @click.command("encrypt")
@@ -55,16 +57,19 @@ def command(
         report.result({"operation": "encrypt", "dry_run": True, "files": 1}, [plan])
         return
 
-    def work(room: Room, control: Control) -> FileResult | TreeResult:
-        how: dict[str, Any] = {"data_class": data_class, "context": context, "reason": why.reason, "control": control}
+    how: dict[str, Any] = {"data_class": data_class, "context": context, "reason": why.reason}
+
+    @contextmanager
+    def task() -> Iterator[Work]:
         if kind is Kind.FILE:
-            return room.encrypt_file(source, target, force=force, **how)
-        if kind is Kind.TREE:
-            how |= {"include": selection.include, "exclude": selection.exclude, "resume": selection.resume}
-            return room.encrypt_tree(source, target, dry_run=dry_run, **how)
-        with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
-            return room.encrypt_stream(reader, writer, **how)
+            yield lambda room, control: room.encrypt_file(source, target, force=force, control=control, **how)
+        elif kind is Kind.TREE:
+            tree = dataclasses.asdict(selection) | {"dry_run": dry_run}
+            yield lambda room, control: room.encrypt_tree(source, target, control=control, **tree, **how)
+        else:
+            with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
+                yield lambda room, control: room.encrypt_stream(reader, writer, control=control, **how)
 
     transfer.perform(
-        work, ("encrypt", "would encrypt" if dry_run else "encrypted"), report, unlock=unlock, why=why, job=job
+        task(), ("encrypt", "would encrypt" if dry_run else "encrypted"), report, unlock=unlock, why=why, job=job
     )
