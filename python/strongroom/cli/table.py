@@ -46,7 +46,7 @@ class Unloaded(click.Command):
 class LazyGroup(click.Group):
     """A group that lists its commands from a table and imports the one that is run."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Keep the order of the table: what comes first in a room's life comes first."""
         return list(self.commands)
 
