@@ -163,6 +163,8 @@ context_option = click.option(
     help="A pair of the encryption context; repeatable.",
 )
 
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
+
 force_option = click.option("--force", is_flag=True, help="Replace DST if it exists.")
 
 # the value is found before parsing, so that even a usage error is JSON: see `run`

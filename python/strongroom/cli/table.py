@@ -61,9 +61,9 @@ class LazyGroup(click.Group):
 def print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     """Print the version and leave."""
     if wanted and not ctx.resilient_parsing:
-        from importlib.metadata import version
+        import strongroom
 
-        click.echo(f"strongroom {version('strongroom')}")
+        click.echo(f"strongroom {strongroom.__version__}")
         ctx.exit()
 
 

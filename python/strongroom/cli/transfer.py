@@ -26,16 +26,21 @@ def prepare(
 ) -> Kind:
     """Find the kind of job, after refusing what can be refused without a room."""
     report.data_on_stdout = target == targets.STDIO
-    report.subject = "standard input" if source == targets.STDIO else shown(source)
-    if source == targets.STDIO and unlock.reads_stdin():
-        raise click.UsageError("Standard input carries the data; give the passphrase another way.")
+    report.subject = subject_of(source, unlock)
     kind = targets.kind_of(source, target)
     if kind is not Kind.TREE:
         refuse_tree_options(include=selection.include, exclude=selection.exclude, resume=selection.resume)
-    elif force:
-        raise click.UsageError("--force replaces a file. For a directory, remove DST first, or --resume.")
     targets.refuse_existing(target, unless=force or selection.resume)
     return kind
+
+
+def subject_of(source: str, unlock: options.Unlock) -> str:
+    """What errors are about; refuses a passphrase and data on the same standard input."""
+    if source != targets.STDIO:
+        return shown(source)
+    if unlock.reads_stdin():
+        raise click.UsageError("Standard input carries the data; give the passphrase another way.")
+    return "standard input"
 
 
 def refuse_tree_options(**given: object) -> None:
@@ -43,6 +48,12 @@ def refuse_tree_options(**given: object) -> None:
     for name, value in given.items():
         if value:
             raise click.UsageError(f"--{name} is for directories.")
+
+
+def planned(report: Report, operation: str, source: str, target: str) -> None:
+    """Say what a job over a single file would do; nothing of it needs a room."""
+    plan = f"would {operation} {shown(source)} to {shown(target)}"
+    report.result({"operation": operation, "dry_run": True, "files": 1}, [plan])
 
 
 def perform(

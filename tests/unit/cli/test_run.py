@@ -52,7 +52,6 @@ def test_the_json_of_a_job(room: FakeRoom, capsys: PRINTED) -> None:
         ["encrypt", "-", "b", "--passphrase-fd", "0"],
         ["encrypt", "a", "b", "--passphrase", "secret"],
         ["encrypt", "d", "-"],
-        ["encrypt", "d", "b", "--force"],
         ["keys", "rotate"],
         ["init", "--recovery-file", "x", "--no-recovery"],
         ["init"],

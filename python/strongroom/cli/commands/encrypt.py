@@ -12,7 +12,6 @@ import click
 from strongroom.cli import options, targets, transfer
 from strongroom.cli.report import Report
 from strongroom.cli.targets import Kind
-from strongroom.cli.words import shown
 
 if TYPE_CHECKING:
     from strongroom.cli.transfer import Work
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 @options.context_option
 @options.selection_options
 @options.force_option
-@click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")
+@options.dry_run_option
 @options.why_options
 @options.job_options
 @options.json_option
@@ -53,8 +52,7 @@ def command(
     kind = transfer.prepare(report, source, target, unlock, selection, force=force)
     targets.refuse_terminal(target)
     if dry_run and kind is not Kind.TREE:
-        plan = f"would encrypt {shown(source)} to {shown(target)}"
-        report.result({"operation": "encrypt", "dry_run": True, "files": 1}, [plan])
+        transfer.planned(report, "encrypt", source, target)
         return
 
     how: dict[str, Any] = {"data_class": data_class, "context": context, "reason": why.reason}
@@ -64,7 +62,7 @@ def command(
         if kind is Kind.FILE:
             yield lambda room, control: room.encrypt_file(source, target, force=force, control=control, **how)
         elif kind is Kind.TREE:
-            tree = dataclasses.asdict(selection) | {"dry_run": dry_run}
+            tree = dataclasses.asdict(selection) | {"force": force, "dry_run": dry_run}
             yield lambda room, control: room.encrypt_tree(source, target, control=control, **tree, **how)
         else:
             with targets.reading(source) as reader, targets.writing(target, force=force) as writer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sqlite3
 import sys
-from importlib import metadata
+from collections.abc import Iterator, Mapping
 
 import click
 
@@ -26,12 +26,19 @@ def command(report: Report, home: str | None) -> None:
     import strongroom
 
     facts: dict[str, object] = {
-        "strongroom": metadata.version("strongroom"),
         **strongroom.info(),
-        "python": platform.python_version(),
         "executable": sys.executable,
         "sqlite": sqlite3.sqlite_version,
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "system": f"{platform.system()} {platform.release()}",
         "home": str(room_of(home)),
     }
-    report.result(facts, [f"{name:<22}{value}" for name, value in facts.items()])
+    report.result(facts, [f"{name:<22}{value}" for name, value in flat(facts)])
+
+
+def flat(facts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Facts within facts as dotted names."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from strongroom.cli import options, transfer
+from strongroom.cli import options, targets, transfer
 from strongroom.cli.report import Report
-from strongroom.cli.words import shown
+
+if TYPE_CHECKING:
+    from strongroom.cli.transfer import Work
 
 
 @click.command("verify")
@@ -30,17 +35,17 @@ def command(
 ) -> None:
     """Authenticate a file or a directory, write nothing.
 
-    Every byte is read and decrypted in memory. Of a directory, files that are missing, extra, swapped or replaced by an
+    `-` is standard input. Every byte is read and decrypted in memory. Of a directory, files that are missing, extra, swapped or replaced by an
     older encryption are named.
     """
-    report.subject = shown(path)
-    transfer.perform(
-        nullcontext(
-            lambda room, control: room.verify(path, context=context or None, reason=why.reason, control=control)
-        ),
-        ("verify", "verified"),
-        report,
-        unlock=unlock,
-        why=why,
-        job=job,
-    )
+    report.subject = transfer.subject_of(path, unlock)
+    how: dict[str, Any] = {"context": context or None, "reason": why.reason}
+
+    @contextmanager
+    def task() -> Iterator[Work]:
+        if path == targets.STDIO:
+            yield lambda room, control: room.verify_stream(sys.stdin.fileno(), control=control, **how)
+        else:
+            yield lambda room, control: room.verify(path, control=control, **how)
+
+    transfer.perform(task(), ("verify", "verified"), report, unlock=unlock, why=why, job=job)
