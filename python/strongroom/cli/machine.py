@@ -28,12 +28,9 @@ class Check:
 
 def room_of(home: str | None) -> Path:
     """Where the room is, or would be."""
-    named = home or os.environ.get("STRONGROOM_HOME")
-    if named:
-        return Path(named)
-    import platformdirs
+    from strongroom.home import default_home
 
-    return Path(platformdirs.user_data_dir("strongroom"))
+    return default_home() if home is None else Path(home)
 
 
 def locked_memory(info: Mapping[str, object]) -> Check:

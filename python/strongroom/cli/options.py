@@ -13,7 +13,7 @@ import click
 from strongroom.cli.process import forbid_core_dumps
 
 if TYPE_CHECKING:
-    from strongroom.client import Room
+    from strongroom.client.room import Room
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]

@@ -9,7 +9,7 @@ from strongroom.cli.failures import as_items
 from strongroom.cli.words import count, duration, rate, shown, size
 
 if TYPE_CHECKING:
-    from strongroom.client import FileResult, TreeResult
+    from strongroom.client.results import FileResult, TreeResult
 
 
 def document(result: FileResult | TreeResult) -> dict[str, object]:

@@ -16,7 +16,8 @@ from strongroom.cli.words import shown
 
 if TYPE_CHECKING:
     from strongroom import Control
-    from strongroom.client import FileResult, Room, TreeResult
+    from strongroom.client.results import FileResult, TreeResult
+    from strongroom.client.room import Room
 
     Work = Callable[[Room, Control], FileResult | TreeResult]
 

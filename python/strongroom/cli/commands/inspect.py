@@ -12,7 +12,7 @@ from strongroom.cli.report import Report
 from strongroom.cli.words import count, shown, size
 
 if TYPE_CHECKING:
-    from strongroom.client import MessageInfo
+    from strongroom.client.results import MessageInfo
 
 
 @click.command("inspect")
