@@ -15,6 +15,8 @@ from strongroom.cli.process import forbid_core_dumps
 if TYPE_CHECKING:
     from strongroom.client.room import Room
 
+PROMPT = "Passphrase: "
+
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
 
@@ -42,7 +44,7 @@ class Unlock:
             passphrase_command=self.passphrase_command,
             key_file=self.key_file,
             recovery_file=self.recovery_file,
-            prompt=sys.stdin.isatty(),
+            prompt=PROMPT if sys.stdin.isatty() else None,
             purpose=purpose or click.get_current_context().command_path,
         )
 
