@@ -82,7 +82,7 @@ NEXT_STEPS = {
     "key.not-found": "`strongroom why FILE` shows which key it needs",
     "key.state": "`strongroom why FILE` shows the state of its key",
     "authentication": "the data, its context or its key is not what it was encrypted with; nothing was written",
-    "format.truncated": "it ends too early: fetch it again from where it came from",
+    "format.truncated": "fetch it again from where it came from",
     "format.malformed": "it is damaged or not a message; `strongroom inspect FILE` shows what can be read",
     "target.exists": "use --force to replace it",
     "source.changed": "run again when nobody writes to it",

@@ -33,10 +33,10 @@ def room_of(home: str | None) -> Path:
     return default_home() if home is None else Path(home)
 
 
-def locked_memory(info: Mapping[str, object]) -> Check:
-    """Whether keys can be kept out of swap."""
-    refused = info.get("memory_lock_refused_bytes", 0)
-    if isinstance(refused, int) and refused:
+def locked_memory(status: Mapping[str, int]) -> Check:
+    """Whether keys can be kept out of swap, by what happened in this process and by the limit."""
+    refused = status.get("refused_bytes", 0)
+    if refused:
         return Check("memory locking", WARN, f"locking was refused for {size(refused)} of keys", RAISE_MEMLOCK)
     soft, _hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if soft == resource.RLIM_INFINITY:

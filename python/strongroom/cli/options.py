@@ -15,8 +15,6 @@ from strongroom.cli.process import forbid_core_dumps
 if TYPE_CHECKING:
     from strongroom.client.room import Room
 
-PROMPT = "Passphrase: "
-
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
 
@@ -44,7 +42,7 @@ class Unlock:
             passphrase_command=self.passphrase_command,
             key_file=self.key_file,
             recovery_file=self.recovery_file,
-            prompt=PROMPT if sys.stdin.isatty() else None,
+            prompt=sys.stdin.isatty(),
             purpose=purpose or click.get_current_context().command_path,
         )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import resource
-
 
 def forbid_core_dumps() -> None:
-    """No core file of this process or of anything it starts."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """No core file of this process or of anything it starts, and no debugger of the same user."""
+    from strongroom.crypto import disable_core_dumps
+
+    disable_core_dumps()

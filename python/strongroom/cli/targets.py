@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import sys
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 import click
 
@@ -18,6 +19,7 @@ from strongroom.cli.words import shown
 from strongroom.errors import Misuse, TargetExists
 
 STDIO = "-"
+OF_THE_TARGET = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Kind(Enum):
@@ -67,23 +69,26 @@ def reading(source: str) -> Iterator[int]:
 
 
 @contextmanager
-def writing(target: str, *, force: bool) -> Iterator[int | TextOnly]:
+def writing(target: str, *, force: bool) -> Iterator[int | BinaryIO]:
     """Where DST is written: standard output, or a file that gets its name when all of it is there and on the disk."""
     if target == STDIO:
-        yield TextOnly(sys.stdout.buffer) if sys.stdout.isatty() else sys.stdout.fileno()
+        yield cast("BinaryIO", TextOnly(sys.stdout.buffer)) if sys.stdout.isatty() else sys.stdout.fileno()
         return
-    final = Path(target)
-    descriptor, name = tempfile.mkstemp(prefix=f".{final.name[:200]}.", suffix=".partial", dir=final.parent)
-    partial = Path(name)
+    final, partial = Path(target), None
     try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{final.name[:200]}.", suffix=".partial", dir=final.parent)
+        partial = Path(name)
         try:
             yield descriptor
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         _give_name(partial, final, force=force)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except BaseException as error:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and (partial is None or error.errno in OF_THE_TARGET):
+            error.filename = target  # it came of a descriptor, or names a file that nobody asked for
         raise
 
 

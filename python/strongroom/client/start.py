@@ -26,6 +26,7 @@ def init(
     passphrase_fd: int | None = None,
     passphrase_command: str | None = None,
     prompt: str | bool = False,
+    confirm: str | None = None,
     key_file: Path | None = None,
     make_key_file: Path | None = None,
     recovery_file: Path | None = None,
@@ -42,6 +43,7 @@ def init(
         passphrase_fd=passphrase_fd,
         passphrase_command=passphrase_command,
         prompt=prompt,
+        confirm=confirm,
         key_file=key_file,
     )
     return init_room(home, unlock, make_key_file=make_key_file, recovery_file=recovery_file)

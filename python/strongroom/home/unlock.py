@@ -26,7 +26,8 @@ class Unlock:
     Of the passphrase sources at most one may be set, and of the two recovery sources. A key file costs no Argon2id.
     `passphrase` and `recovery_words` put the secret into a Python object, which cannot be wiped: prefer the others.
     `passphrase_command` is a command line or a list; its standard output is read by Rust, one final newline cut off.
-    `prompt` (True, or the words to ask with) asks on the terminal when nothing else is set and the environment names nothing.
+    `prompt` (True, or the words to ask with) asks on the terminal when nothing else is set and the environment
+    names nothing; `confirm` are the words to ask once more with, where a mistyped passphrase would be the only one.
 
     Environment: `$CREDENTIALS_DIRECTORY/strongroom-key` and `…/strongroom-passphrase` (systemd), then
     STRONGROOM_KEY_FILE and STRONGROOM_PASSPHRASE_FILE, which hold names of files and never secrets.
@@ -40,6 +41,7 @@ class Unlock:
     recovery_words: str | None = field(default=None, repr=False)
     recovery_file: StrPath | None = None
     prompt: str | bool | None = None
+    confirm: str | None = None
 
     def __post_init__(self) -> None:
         for names in ONE_OF:
@@ -74,7 +76,7 @@ def resolve(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
     secrets = given(unlock) or from_environment(os.environ)
     if not secrets and unlock.prompt:
         words = unlock.prompt if isinstance(unlock.prompt, str) else "Passphrase: "
-        secrets = [(SecretKind.PASSPHRASE, Secret.from_prompt(words))]
+        secrets = [(SecretKind.PASSPHRASE, ask(words, unlock.confirm))]
     if not secrets:
         raise RoomLocked(
             "nothing was given to unlock the room with: give a passphrase file, a key file, or set STRONGROOM_KEY_FILE"
@@ -109,6 +111,22 @@ def given_passphrase(unlock: Unlock) -> Secret | None:
         value = unlock.passphrase
         return Secret.from_caller(value.encode() if isinstance(value, str) else value)
     return None
+
+
+def ask(prompt: str, confirm: str | None) -> Secret:
+    """The passphrase that is typed at the terminal. Raises Misuse if it is not the same twice."""
+    secret = Secret.from_prompt(prompt)
+    if confirm is None:
+        return secret
+    try:
+        again = Secret.from_prompt(confirm)
+        if not secret.matches(again):
+            raise Misuse("the two passphrases differ; nothing was made")
+    except BaseException:
+        secret.close()
+        raise
+    again.close()
+    return secret
 
 
 def from_environment(environment: Mapping[str, str]) -> list[tuple[SecretKind, Secret]]:

@@ -42,7 +42,7 @@ def test_huge_pages(tmp_path: Path) -> None:
 
 
 def test_locked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.locked_memory({"memory_lock_refused_bytes": 4096}).verdict == WARN
+    assert machine.locked_memory({"refused_bytes": 4096}).verdict == WARN
     for soft, verdict in ((4096, WARN), (8 << 20, OK), (resource.RLIM_INFINITY, OK)):
         monkeypatch.setattr(resource, "getrlimit", lambda _which, soft=soft: (soft, soft))
         assert machine.locked_memory({}).verdict == verdict

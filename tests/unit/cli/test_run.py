@@ -149,4 +149,4 @@ def test_unlock_options_reach_the_room(room: FakeRoom, monkeypatch: pytest.Monke
     }
     args = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     assert run(["verify", "a", *args, "--purpose", "audit"]) == 0
-    assert room.opened_with == options | {"prompt": None, "purpose": "audit"}
+    assert room.opened_with == options | {"prompt": False, "purpose": "audit"}

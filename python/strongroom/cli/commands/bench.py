@@ -12,6 +12,7 @@ from strongroom.cli.report import Report, table
 from strongroom.cli.words import rate, size
 
 MIB = 1 << 20
+FRAME_LENGTH = 65536
 
 
 @click.command("bench")
@@ -24,42 +25,56 @@ MIB = 1 << 20
 def command(report: Report, mib: int, seconds: float) -> None:
     """Measure this machine.
 
-    Buffers both ways, beside a plain copy of memory. The best call of each line counts. No room is opened.
+    Buffers both ways, beside the bare cipher with the same frames and threads (the limit) and a plain copy of memory.
+    The best call of each line counts. No room is opened.
     """
-    figures = {name: best(call, mib * MIB, seconds) for name, call in calls(mib * MIB).items()}
+    length = mib * MIB
+    figures = {name: round(length / best(timed, seconds)) for name, timed in measures(length).items()}
     rows = [(name, rate(per_second, 1.0)) for name, per_second in figures.items()]
-    report.result(
-        {"bytes": mib * MIB, "bytes_per_second": figures}, table([(f"{size(mib * MIB)} BUFFER", "RATE"), *rows])
-    )
+    ratios = {side: round(figures[side] / figures[f"{side} limit"], 2) for side in ("encrypt", "decrypt")}
+    shares = [f"{side} reaches {ratio:.2f} of its limit" for side, ratio in ratios.items()]
+    document = {"bytes": length, "bytes_per_second": figures, "share_of_limit": ratios}
+    report.result(document, [*table([(f"{size(length)} BUFFER", "RATE"), *rows]), *shares])
 
 
-def calls(length: int) -> dict[str, Callable[[], object]]:
-    """Map names to what is measured. Every buffer exists and is mapped before the clock starts."""
+def measures(length: int) -> dict[str, Callable[[], float]]:
+    """What is measured; each call gives its seconds. Every buffer exists and is mapped before a clock starts."""
     from strongroom.client import decrypt_message_into, encrypt_message_into, encrypted_size
+    from strongroom.crypto import Control, bench_limit
     from strongroom.keyring import RawAesKeyring
 
     keyring = RawAesKeyring("bench", "throwaway", bytes(32))
+    workers = Control().workers
     plaintext, copy = bytearray(length), bytearray(length)
     message = bytearray(encrypted_size(length, keyring))
-    written = encrypt_message_into(plaintext, message, keyring)
-    sealed = memoryview(message)[:written]
+    sealed = memoryview(message)[: encrypt_message_into(plaintext, message, keyring)]
 
     def copy_memory() -> None:
         copy[:] = plaintext
 
     return {
-        "memcpy": copy_memory,
-        "decrypt": lambda: decrypt_message_into(sealed, copy, keyring),
-        "encrypt": lambda: encrypt_message_into(plaintext, message, keyring),
+        "memcpy": timing(copy_memory),
+        "decrypt limit": lambda: bench_limit(FRAME_LENGTH, length, workers, decrypt=True),
+        "decrypt": timing(lambda: decrypt_message_into(sealed, copy, keyring)),
+        "encrypt limit": lambda: bench_limit(FRAME_LENGTH, length, workers),
+        "encrypt": timing(lambda: encrypt_message_into(plaintext, message, keyring)),
     }
 
 
-def best(call: Callable[[], object], length: int, seconds: float) -> int:
-    """Bytes a second of the fastest call within `seconds`; at least three calls."""
-    fastest, end, count = float("inf"), time.perf_counter() + seconds, 0
-    while count < 3 or time.perf_counter() < end:
+def timing(call: Callable[[], object]) -> Callable[[], float]:
+    """The same call, which gives its seconds."""
+
+    def timed() -> float:
         start = time.perf_counter()
         call()
-        fastest = min(fastest, time.perf_counter() - start)
-        count += 1
-    return round(length / fastest)
+        return time.perf_counter() - start
+
+    return timed
+
+
+def best(timed: Callable[[], float], seconds: float) -> float:
+    """The fewest seconds of a call within `seconds`; at least three calls."""
+    end, times = time.perf_counter() + seconds, [timed() for _ in range(3)]
+    while time.perf_counter() < end:
+        times.append(timed())
+    return min(times)

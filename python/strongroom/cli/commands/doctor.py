@@ -32,7 +32,7 @@ def command(ctx: click.Context, unlock: options.Unlock) -> None:
 
 def examine(unlock: options.Unlock) -> list[Check]:
     """All checks, what matters most first."""
-    import strongroom
+    from strongroom.crypto import DataKey, memory_status
 
     room = machine.room_of(unlock.home)
     given = {
@@ -40,10 +40,11 @@ def examine(unlock: options.Unlock) -> list[Check]:
         "--passphrase-file": unlock.passphrase_file,
         "--recovery-file": unlock.recovery_file,
     }
+    _probe = DataKey.generate()  # held while memory is looked at: without a key nothing would be locked
     return [
         machine.permissions(room),
         machine.unlock_source(given, os.environ),
-        machine.locked_memory(strongroom.info()),
+        machine.locked_memory(memory_status()),
         machine.swap(),
         machine.core_dumps(),
         machine.clock(room),

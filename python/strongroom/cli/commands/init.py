@@ -63,6 +63,7 @@ def make(seals: Seals) -> InitResult:
     import strongroom
 
     forbid_core_dumps()
+    asks = sys.stdin.isatty() and not seals.make_key_file
     return strongroom.init(
         seals.home,
         passphrase_file=seals.passphrase_file,
@@ -71,7 +72,8 @@ def make(seals: Seals) -> InitResult:
         key_file=seals.key_file,
         make_key_file=seals.make_key_file,
         recovery_file=seals.recovery_file,
-        prompt=sys.stdin.isatty(),
+        prompt=asks,
+        confirm="The same again: " if asks else None,
     )
 
 
