@@ -35,7 +35,8 @@ def init(
 
     `home` defaults to `STRONGROOM_HOME` or the user's data folder. The root is sealed by whatever is given here, any
     one of which opens the room, and by a recovery kit: 24 words in the result, or `recovery_file`. `make_key_file`
-    makes a new key file there. Raises `RoomExists`, and leaves what is there as it is.
+    makes a new key file there. `prompt` asks at the terminal where nothing else is given, `confirm` are the words that
+    ask once more. Raises `RoomExists`, and leaves what is there as it is.
     """
     unlock = Unlock(
         passphrase=passphrase,

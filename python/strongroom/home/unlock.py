@@ -149,12 +149,22 @@ def from_environment(environment: Mapping[str, str]) -> list[tuple[SecretKind, S
 
 def read_key(path: StrPath) -> Secret:
     """A key file or recovery file: its bytes as they are."""
-    return Secret.from_file(os.fsdecode(path), strip_newline=False)
+    return read_secret(path, strip_newline=False)
 
 
 def read_passphrase(path: StrPath) -> Secret:
     """A passphrase file, without the newline that editors put at its end."""
-    return Secret.from_file(os.fsdecode(path), strip_newline=True)
+    return read_secret(path, strip_newline=True)
+
+
+def read_secret(path: StrPath, *, strip_newline: bool) -> Secret:
+    """A file's content as a secret. OSError names the file, also where it opens and cannot be read: a directory."""
+    name = os.fsdecode(path)
+    try:
+        return Secret.from_file(name, strip_newline=strip_newline)
+    except OSError as error:
+        error.filename = name
+        raise
 
 
 def run_for_passphrase(command: str | Sequence[str]) -> Secret:
