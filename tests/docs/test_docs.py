@@ -52,3 +52,9 @@ def test_blocks_and_steps_are_read_as_written() -> None:
     assert list(steps(console.code)) == [("a \\\n  b", "out"), ("c", "")]
     assert matches("a ... d", "a b c d\n")
     assert not matches("a ... d", "a b c\n")
+
+
+def test_every_page_is_on_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert {page for page in pages if f"({page})" not in index} == {"README.md"}
