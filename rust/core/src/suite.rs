@@ -54,6 +54,27 @@ pub enum Curve {
     P521,
 }
 
+impl Curve {
+    /// Bytes of a coordinate.
+    pub const fn coordinate_len(self) -> usize {
+        match self {
+            Curve::P256 => 32,
+            Curve::P384 => 48,
+            Curve::P521 => 66,
+        }
+    }
+
+    /// Whether these bytes have the form of a point, compressed or not (SEC 1, 2.3.3); it may still be off the curve.
+    pub fn has_form_of_point(self, bytes: &[u8]) -> bool {
+        let len = self.coordinate_len();
+        match bytes.first() {
+            Some(2 | 3) => bytes.len() == 1 + len,
+            Some(4) => bytes.len() == 1 + 2 * len,
+            _ => false,
+        }
+    }
+}
+
 /// An ECDSA signature over the whole message: the curve and its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {

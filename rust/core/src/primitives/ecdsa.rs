@@ -58,8 +58,12 @@ impl VerifyingKey {
             Curve::P384 => &lc::ECDSA_P384_SHA384_ASN1,
             Curve::P521 => return Err(no_such_curve()),
         };
-        let key = ParsedPublicKey::new(algorithm, point);
-        key.map(VerifyingKey).map_err(|_| Error::Misuse("not a point of its curve".into()))
+        let refused = || Error::Misuse("not a point of its curve".into());
+        // AWS-LC would take a SubjectPublicKeyInfo as well: a second name for the same key
+        if !signature.curve.has_form_of_point(point) {
+            return Err(refused());
+        }
+        ParsedPublicKey::new(algorithm, point).map(VerifyingKey).map_err(|_| refused())
     }
 
     /// Verifies a DER signature of what was taken in.
