@@ -59,6 +59,7 @@ bench: build ## read the throughput against the bare cipher; on a quiet machine
 .PHONY: docs
 docs: build ## rebuild the generated pages, run the code in the docs, check the links
 	python tools/reference.py
+	python docs/build_cli.py
 	pytest --quiet tests/docs
 
 .PHONY: build
