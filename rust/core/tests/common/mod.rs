@@ -1,6 +1,9 @@
 //! Materials from a key that the test knows, and jobs with no frills.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod checks;
+pub(crate) mod der;
+pub(crate) mod tally;
 pub(crate) mod trees;
 
 use std::sync::Arc;
