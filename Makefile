@@ -45,7 +45,7 @@ lint: build ## formatters, clippy, ruff, mypy, and the stubs against the extensi
 	stubtest --concise --allowlist tools/stubtest-allow.txt strongroom._rust
 
 .PHONY: test-rust
-test-rust: ## the tests of the Rust crates
+test-rust: $(INSTALLED) ## the tests of the Rust crates, on the vectors that .venv holds
 	cargo test --quiet --workspace
 
 .PHONY: test-python

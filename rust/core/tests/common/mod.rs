@@ -3,6 +3,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod der;
+pub(crate) mod rsp;
 pub(crate) mod tally;
 pub(crate) mod trees;
 

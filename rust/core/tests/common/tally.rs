@@ -47,6 +47,11 @@ impl Tally {
         }
     }
 
+    /// A case whose refusal the test has seen for itself.
+    pub(crate) fn refused(&mut self) {
+        self.refused += 1;
+    }
+
     /// A case that our types cannot express.
     pub(crate) fn outside(&mut self, why: &'static str) {
         self.outside_all(why, 1);
