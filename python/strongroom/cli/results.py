@@ -23,6 +23,8 @@ def document(result: FileResult | TreeResult) -> dict[str, object]:
         "seconds": result.seconds,
         "bytes_per_second": round(result.plaintext_bytes / result.seconds) if result.seconds else None,
         "resumed": getattr(result, "resumed", 0),
+        "removed": getattr(result, "removed", 0),
+        "hard_links": getattr(result, "hard_links", 0),
         "skipped": [{"path": os.fsdecode(path), "why": str(why)} for path, why in getattr(result, "skipped", ())],
         "failures": as_items(getattr(result, "failures", ())),
     } | {key: getattr(result, key) for key in OF_A_FILE if hasattr(result, key)}
@@ -34,6 +36,8 @@ def sentence(verb: str, result: FileResult | TreeResult) -> str:
     parts = [count(getattr(result, "files", 1), "file"), size(result.plaintext_bytes)]
     if numbers["resumed"]:
         parts[0] += f" ({getattr(result, 'resumed', 0):,} of them done before)"
+    if numbers["hard_links"]:
+        parts.append(f"{count(getattr(result, 'hard_links', 0), 'hard link')} copied")
     speed = rate(result.plaintext_bytes, result.seconds)
     return f"{verb} {', '.join(parts)} in {duration(result.seconds)} ({speed})"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from types import SimpleNamespace
 from typing import Any
+
+from strongroom.client.room import Room
 
 
 class FakeRoom:
@@ -22,6 +25,8 @@ class FakeRoom:
 
     def __getattr__(self, name: str) -> Any:
         def call(*args: Any, **kwargs: Any) -> object:
+            # a call that the real room would not take is a failure here too
+            inspect.signature(getattr(Room, name)).bind(self, *args, **kwargs)
             self.calls.append((name, args, kwargs))
             if self._error is not None:
                 raise self._error

@@ -31,6 +31,13 @@ def test_encrypt_a_directory(room: FakeRoom, capsys: PRINTED) -> None:
     assert capsys.readouterr().err == "encrypted 24,312 files, 1.9 GiB in 2.1 s (0.9 GiB/s)\n"
 
 
+@pytest.mark.parametrize("args", [["decrypt", "a", "b", "--only", "x", "--force"], ["encrypt", "a", "b", "--dry-run"]])
+def test_the_room_takes_every_option_of_a_directory(args: list[str], room: FakeRoom) -> None:
+    Path("a").mkdir()
+    assert run(args) == 0
+    assert len(room.calls) == 1
+
+
 def test_the_json_of_a_job(room: FakeRoom, capsys: PRINTED) -> None:
     Path("a").mkdir()
     assert run(["verify", "a", "--json"]) == 0

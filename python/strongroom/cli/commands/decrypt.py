@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="PATH", type=click.Path(), help="Directories: this one file of it, to DST.")
 @options.selection_options
 @options.force_option
-@options.dry_run_option
 @options.why_options
 @options.job_options
 @options.json_option
@@ -39,7 +38,6 @@ def command(
     only: str | None,
     selection: options.Selection,
     force: bool,
-    dry_run: bool,
     why: options.Why,
     job: options.Job,
     unlock: options.Unlock,
@@ -53,10 +51,6 @@ def command(
     kind = transfer.prepare(report, source, target, unlock, selection, force=force)
     if kind is not Kind.TREE:
         transfer.refuse_tree_options(only=only)
-    if dry_run and kind is not Kind.TREE:
-        transfer.planned(report, "decrypt", source, target)
-        return
-
     how: dict[str, Any] = {"context": context or None, "reason": why.reason}
 
     @contextmanager
@@ -64,12 +58,10 @@ def command(
         if kind is Kind.FILE:
             yield lambda room, control: room.decrypt_file(source, target, force=force, control=control, **how)
         elif kind is Kind.TREE:
-            tree = dataclasses.asdict(selection) | {"only": only, "force": force, "dry_run": dry_run}
+            tree = dataclasses.asdict(selection) | {"only": only, "force": force}
             yield lambda room, control: room.decrypt_tree(source, target, control=control, **tree, **how)
         else:
             with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
                 yield lambda room, control: room.decrypt_stream(reader, writer, control=control, **how)
 
-    transfer.perform(
-        task(), ("decrypt", "would decrypt" if dry_run else "decrypted"), report, unlock=unlock, why=why, job=job
-    )
+    transfer.perform(task(), ("decrypt", "decrypted"), report, unlock=unlock, why=why, job=job)
