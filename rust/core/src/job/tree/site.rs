@@ -28,12 +28,21 @@ impl Site {
     /// Makes the target, or takes the one that stands if that is wanted.
     pub(super) fn enter(target: &Path, existing: Existing) -> Result<Self> {
         let is_new = make(target, existing)?;
+        let entered = Self::enter_root(target, is_new);
+        if is_new && entered.is_err() {
+            // empty, and ours
+            let _ = rustix::fs::rmdir(target);
+        }
+        entered
+    }
+
+    fn enter_root(target: &Path, is_new: bool) -> Result<Self> {
         let root = Beneath::open(target)?;
         if !is_new {
             refuse_foreign(&root)?;
         }
-        let own =
-            own_directory(&root).map_err(|errno| beneath::io("open", &root.called(OWN_DIRECTORY), errno))?;
+        let called = root.called(OWN_DIRECTORY);
+        let own = own_directory(&root).map_err(|errno| beneath::io("open", &called, errno))?;
         lock(&own, target)?;
         Ok(Site { root, own, is_new })
     }
