@@ -80,3 +80,75 @@ fn nonce(edk: &Edk, namespace: &str, name: &str) -> Option<[u8; NONCE_LEN]> {
 
 /// Tag length 128 bits, nonce length 12 bytes.
 const INFO_TAIL: [u8; 8] = [0, 0, 0, 128, 0, 0, 0, 12];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wrap::altered::{all_refused, refused};
+
+    fn key(len: usize) -> RawAes {
+        RawAes::new(Secret::fill_with(len, rng::fill).unwrap()).unwrap()
+    }
+
+    fn data_key() -> DataKey {
+        DataKey::new(Secret::copy_from(&[7; 32]).unwrap())
+    }
+
+    fn context(value: &str) -> Context {
+        Context::new([("tenant".to_owned(), value.to_owned())]).unwrap()
+    }
+
+    #[test]
+    fn round_trip_and_layout() {
+        for len in [16, 24, 32] {
+            let key = key(len);
+            let edk = key.wrap(&data_key(), "ns", "name", &context("acme")).unwrap();
+            assert_eq!(edk.provider_id, "ns");
+            assert_eq!(edk.provider_info[..12], *b"name\0\0\0\x80\0\0\0\x0c");
+            assert_eq!((edk.provider_info.len(), edk.ciphertext.len()), (12 + 12, 32 + 16));
+            let opened = key.unwrap(&edk, "ns", "name", &context("acme")).unwrap();
+            assert_eq!(opened.expose().unwrap(), data_key().expose().unwrap());
+        }
+    }
+
+    #[test]
+    fn each_wrap_has_its_nonce() {
+        let (key, context) = (key(32), context("acme"));
+        let wraps = [0; 2].map(|_| key.wrap(&data_key(), "ns", "name", &context).unwrap());
+        assert_ne!(wraps[0].provider_info, wraps[1].provider_info);
+        assert_ne!(wraps[0].ciphertext, wraps[1].ciphertext);
+    }
+
+    #[test]
+    fn another_key_place_or_context_does_not_open() {
+        let key32 = key(32);
+        let edk = key32.wrap(&data_key(), "ns", "name", &context("acme")).unwrap();
+        refused(&key(32).unwrap(&edk, "ns", "name", &context("acme")));
+        refused(&key(16).unwrap(&edk, "ns", "name", &context("acme")));
+        refused(&key32.unwrap(&edk, "ms", "name", &context("acme")));
+        refused(&key32.unwrap(&edk, "ns", "nam", &context("acme")));
+        refused(&key32.unwrap(&edk, "ns", "name\0", &context("acme")));
+        refused(&key32.unwrap(&edk, "ns", "name", &context("acmf")));
+        refused(&key32.unwrap(&edk, "ns", "name", &Context::default()));
+    }
+
+    #[test]
+    fn nothing_altered_opens() {
+        let (key, context) = (key(32), context("acme"));
+        let edk = key.wrap(&data_key(), "ns", "name", &context).unwrap();
+        all_refused(&edk.ciphertext, |altered| {
+            key.unwrap(&Edk { ciphertext: altered.to_vec(), ..edk.clone() }, "ns", "name", &context)
+        });
+        all_refused(&edk.provider_info, |altered| {
+            key.unwrap(&Edk { provider_info: altered.to_vec(), ..edk.clone() }, "ns", "name", &context)
+        });
+    }
+
+    #[test]
+    fn keys_have_three_lengths() {
+        for len in [1, 15, 17, 23, 31, 33, 64] {
+            let refused = RawAes::new(Secret::copy_from(&vec![1; len]).unwrap());
+            assert!(matches!(refused, Err(Error::Misuse(_))));
+        }
+    }
+}

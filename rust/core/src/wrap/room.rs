@@ -142,3 +142,80 @@ const KEY_LEN: usize = 32;
 const SEAL: &[u8] = b"strongroom/v1/seal";
 const KEK: &[u8] = b"strongroom/v1/kek";
 const MAC: &[u8] = b"strongroom/v1/mac";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wrap::altered::{all_refused, refused};
+
+    fn random(len: usize) -> Secret {
+        Secret::fill_with(len, rng::fill).unwrap()
+    }
+
+    fn hkdf(salt: &[u8]) -> Kdf {
+        Kdf::HkdfSha256 { salt: salt.to_vec() }
+    }
+
+    fn argon2(memory_kib: u32) -> Kdf {
+        Kdf::Argon2id { salt: vec![3; 16], cost: Cost { memory_kib, passes: 1, lanes: 1 } }
+    }
+
+    fn same(left: &Secret, right: &Secret) -> bool {
+        left.expose().unwrap() == right.expose().unwrap()
+    }
+
+    #[test]
+    fn a_root_opens_with_its_secret_and_way() {
+        let (secret, root) = (random(32), RootKey::generate().unwrap());
+        for kdf in [hkdf(b"salt"), argon2(64)] {
+            let sealed = root.seal(&secret, &kdf, b"aad").unwrap();
+            assert_eq!(sealed.len(), 12 + 32 + 16);
+            assert!(same(&RootKey::unseal(&sealed, &secret, &kdf, b"aad").unwrap().0, &root.0));
+            refused(&RootKey::unseal(&sealed, &random(32), &kdf, b"aad"));
+            refused(&RootKey::unseal(&sealed, &secret, &hkdf(b"tlas"), b"aad"));
+            refused(&RootKey::unseal(&sealed, &secret, &argon2(128), b"aad"));
+            refused(&RootKey::unseal(&sealed, &secret, &kdf, b"aae"));
+        }
+    }
+
+    #[test]
+    fn no_altered_root_opens() {
+        let (secret, kdf) = (random(32), hkdf(b"salt"));
+        let sealed = RootKey::generate().unwrap().seal(&secret, &kdf, b"aad").unwrap();
+        all_refused(&sealed, |altered| RootKey::unseal(altered, &secret, &kdf, b"aad"));
+    }
+
+    #[test]
+    fn a_short_secret_is_no_key_file() {
+        let sealed = RootKey::generate().unwrap().seal(&random(31), &hkdf(b"salt"), b"aad");
+        assert!(matches!(sealed, Err(Error::Misuse(_))));
+    }
+
+    #[test]
+    fn wrapped_keys_open_under_their_root_and_purpose() {
+        let (root, other) = (RootKey::generate().unwrap(), RootKey::generate().unwrap());
+        let kek = RawAes::new(random(32)).unwrap();
+        let wrapped = root.wrap_kek(&kek, b"aad").unwrap();
+        assert!(same(root.unwrap_kek(&wrapped, b"aad").unwrap().secret(), kek.secret()));
+        refused(&other.unwrap_kek(&wrapped, b"aad"));
+        refused(&root.unwrap_kek(&wrapped, b"aae"));
+        refused(&root.unwrap_mac_key(&wrapped, b"aad"));
+        all_refused(&wrapped, |altered| root.unwrap_kek(altered, b"aad"));
+
+        let mac_key = MacKey::generate().unwrap();
+        let wrapped = root.wrap_mac_key(&mac_key, b"aad").unwrap();
+        assert!(same(&root.unwrap_mac_key(&wrapped, b"aad").unwrap().0, &mac_key.0));
+        refused(&root.unwrap_kek(&wrapped, b"aad"));
+        all_refused(&wrapped, |altered| root.unwrap_mac_key(altered, b"aad"));
+    }
+
+    #[test]
+    fn a_mac_is_of_its_key_and_message() {
+        let key = MacKey::generate().unwrap();
+        let mac = key.sign(b"row").unwrap();
+        key.verify(b"row", mac.as_ref()).unwrap();
+        refused(&key.verify(b"rov", mac.as_ref()));
+        refused(&MacKey::generate().unwrap().verify(b"row", mac.as_ref()));
+        all_refused(mac.as_ref(), |altered| key.verify(b"row", altered));
+    }
+}
