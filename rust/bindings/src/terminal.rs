@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 /// Asks on the controlling terminal, without echo; whatever stdin and stdout are.
 pub(crate) fn ask(prompt: &str) -> Result<Secret> {
     let path = Path::new("/dev/tty");
-    let mut terminal =
-        OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
+    let terminal = OpenOptions::new().read(true).write(true).open(path).map_err(Error::io("open", path))?;
     let failed = || Error::io("use", path);
-    terminal.write_all(prompt.as_bytes()).map_err(failed())?;
+    // before the prompt: whoever answers it at once is neither shown nor lost
     let quiet = Quiet::new(&terminal)?;
+    (&terminal).write_all(prompt.as_bytes()).map_err(failed())?;
     let line = line(&mut &terminal);
     drop(quiet);
-    terminal.write_all(b"\n").map_err(failed())?;
+    (&terminal).write_all(b"\n").map_err(failed())?;
     line
 }
 
