@@ -5,7 +5,6 @@ use std::io::Read;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use strongroom_core::error::{Error, Result};
@@ -17,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::buffer::duplicate;
 use crate::error::to_py;
-use crate::keys::{AesWrappingKey, Closable, locked};
+use crate::keys::{AesWrappingKey, Closable, locked, not_pickled};
 use crate::terminal;
 
 /// A passphrase, key file or recovery kit, read by Rust so that it never is a Python object.
@@ -264,10 +263,6 @@ impl MacKey {
     fn __reduce__(&self) -> PyResult<()> {
         not_pickled()
     }
-}
-
-fn not_pickled() -> PyResult<()> {
-    Err(PyTypeError::new_err("keys are not pickled"))
 }
 
 const RANDOM_LEN: usize = 32;

@@ -54,7 +54,7 @@ impl DataKey {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("keys are not pickled"))
+        not_pickled()
     }
 }
 
@@ -139,7 +139,7 @@ impl AesWrappingKey {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("keys are not pickled"))
+        not_pickled()
     }
 }
 
@@ -178,7 +178,7 @@ impl RsaWrappingKey {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("keys are not pickled"))
+        not_pickled()
     }
 }
 
@@ -207,7 +207,7 @@ impl EcdhWrappingKey {
     }
 
     fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("keys are not pickled"))
+        not_pickled()
     }
 }
 
@@ -227,6 +227,11 @@ impl<K> Closable<K> {
     pub(crate) fn close(&self) {
         drop(self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner).take());
     }
+}
+
+/// For `__reduce__`: copies would escape the one place where a key is wiped.
+pub(crate) fn not_pickled() -> PyResult<()> {
+    Err(PyTypeError::new_err("keys are not pickled"))
 }
 
 /// A copy of the caller's bytes in locked memory.

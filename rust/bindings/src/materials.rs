@@ -12,7 +12,7 @@ use strongroom_core::suite::Suite;
 
 use crate::error::to_py;
 use crate::header::Header;
-use crate::keys::{DataKey, Edk};
+use crate::keys::{DataKey, Edk, not_pickled};
 
 /// The private half of a message signature; its public half goes into the context before the data key is wrapped.
 #[pyclass(frozen, module = "strongroom.crypto")]
@@ -35,6 +35,10 @@ impl SigningKey {
     #[getter]
     fn public_key(&self) -> &str {
         &self.public_key
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        not_pickled()
     }
 }
 
