@@ -7,17 +7,23 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import strongroom
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from interop import peer
+from rooms import MadeRoom, room, state
 from strongroom import crypto
 from strongroom.client import decrypt_message, encrypt_message
 from strongroom.keyring import MultiKeyring, RawAesKeyring, RawRsaKeyring
 from strongroom.materials import encryption_materials
 from vectors.esdk import read_every_way
 
+from tools import offline_decrypt
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["room", "state"]
 
 KEY = bytes(range(32))
 CONTEXT = {"tenant": "acme", "purpose": "interop", "ünïcode": "värde"}
@@ -89,3 +95,23 @@ def test_required_context_must_be_given_again() -> None:
     for wrong in (None, {"tenant": "other"}):
         with pytest.raises(Exception, match="authentication failed"):
             decrypt_message(message, ours, context=wrong)
+
+
+def test_the_official_sdk_reads_a_room_given_its_kek(room: MadeRoom) -> None:
+    """The KEK is unwrapped by the program that needs only the specification; each version is a raw AES key."""
+    with strongroom.open(room.home, key_file=room.key_file) as opened:
+        key = opened.keys.list()[0].id
+        messages = [opened.encrypt(b"first", context=CONTEXT)]
+        opened.keys.rotate(key)
+        opened.classes.create("signed", suite=0x0578)
+        messages += [
+            opened.encrypt(b"x" * 200_000, context={"after": "rotation"}),
+            opened.encrypt(b"s", data_class="signed"),
+        ]
+    root = offline_decrypt.unseal(room.home, "key-file", room.key_file.read_bytes())
+    for message, plaintext in zip(messages, (b"first", b"x" * 200_000, b"s"), strict=True):
+        edk = crypto.Header.parse(message).edks[0]
+        name = edk.provider_info[:-20].decode()
+        key_id, version = name.split("/")
+        kek = offline_decrypt.unwrap_kek(room.home, root, key_id, int(version))
+        assert peer.decrypt(message, peer.aes_keyring(kek, namespace="strongroom", name=name)) == plaintext
