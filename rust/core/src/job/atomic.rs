@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use strongroom_secmem::Generation;
 
 use crate::error::{Error, Result};
 use crate::primitives::rng;
@@ -35,6 +36,7 @@ pub struct AtomicFile {
     target: PathBuf,
     temporary: Option<OsString>,
     replace: Replace,
+    generation: Generation,
 }
 
 impl AtomicFile {
@@ -69,6 +71,7 @@ impl AtomicFile {
             target: target.to_path_buf(),
             temporary,
             replace,
+            generation: Generation::current(),
         })
     }
 
@@ -119,7 +122,8 @@ impl AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        // a forked child that ends must not take its parent's file away
+        if let (Some(temporary), Ok(())) = (&self.temporary, self.generation.check()) {
             // nothing better can be done; the name says whose it is
             let _ = rustix::fs::unlinkat(&self.directory, temporary, AtFlags::empty());
         }
