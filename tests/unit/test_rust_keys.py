@@ -159,6 +159,40 @@ def test_closed_keys_are_gone() -> None:
             use()
 
 
+FORK = """
+import os
+from strongroom.crypto import AesWrappingKey, DataKey, Kdf, MacKey, RootKey, Secret
+from strongroom.errors import KeyUnavailable
+secret, root, kek, mac, dek = Secret.random(), RootKey.generate(), AesWrappingKey.generate(), MacKey.generate(), DataKey.generate()
+edk = kek.wrap(dek, "ns", "name", {})
+uses = [
+    lambda: secret.recovery_words(),
+    lambda: root.seal(secret, Kdf.hkdf_sha256(b"salt"), b""),
+    lambda: kek.wrap(DataKey.generate(), "ns", "name", {}),
+    lambda: kek.unwrap(edk, "ns", "name", {}),
+    lambda: AesWrappingKey.generate().wrap(dek, "ns", "name", {}),
+    lambda: mac.sign(b"row"),
+    lambda: dek == dek,
+]
+def unavailable():
+    for use in uses:
+        try:
+            use()
+        except KeyUnavailable:
+            yield 1
+child = os.fork()
+if child == 0:
+    os._exit(sum(unavailable()))
+print(len(uses), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sum(unavailable()))
+"""
+
+
+def test_keys_stay_behind_in_a_fork() -> None:
+    ran = subprocess.run([sys.executable, "-c", FORK], capture_output=True, check=True, timeout=60)
+    uses, refused_in_child, refused_in_parent = map(int, ran.stdout.split())
+    assert (refused_in_child, refused_in_parent) == (uses, 0)
+
+
 # --- equality ----------------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ mod common;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use common::rsp::{self, Labelled, Record};
 use common::tally::{Count, Expected, Tally};
@@ -268,8 +269,9 @@ impl Vectors {
         let named = std::env::var_os("STRONGROOM_NIST_VECTORS").map(PathBuf::from);
         let found = named.or_else(|| in_venv(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.venv/lib")));
         if found.is_none() {
+            static SAID: Once = Once::new();
             let skipped = "NIST vectors skipped: neither STRONGROOM_NIST_VECTORS nor a .venv has them";
-            writeln!(std::io::stdout().lock(), "{skipped}").unwrap();
+            SAID.call_once(|| writeln!(std::io::stdout().lock(), "{skipped}").unwrap());
         }
         found.map(Vectors)
     }

@@ -11,6 +11,8 @@
 
 mod common;
 
+use std::panic::AssertUnwindSafe;
+
 use common::checks;
 use common::tally::{Count, Expected, Tally};
 use strongroom_core::error::{Error, Result};
@@ -247,6 +249,27 @@ fn rsa_pkcs1() {
         }
         tally.report(set.number_of_tests, BOTH);
     }
+}
+
+/// The tally itself, which must not let a wrong, uncounted or missing case pass.
+#[test]
+fn the_tally_refuses() {
+    let caught = |expected, outcome: Result<bool>| {
+        let judged = AssertUnwindSafe(move || Tally::new("control").judge(1, expected, outcome));
+        std::panic::catch_unwind(judged).is_err()
+    };
+    assert!(caught(Expected::Valid, Ok(false)));
+    assert!(caught(Expected::Valid, Err(Error::Authentication)));
+    assert!(caught(Expected::Invalid, Ok(true)));
+    assert!(caught(Expected::Acceptable, Ok(false)));
+    assert!(caught(Expected::Invalid, Err(Error::KeyUnavailable)));
+    assert!(!caught(Expected::Invalid, Err(Error::Authentication)));
+    let reported = |cases, needed: &'static [Count]| {
+        std::panic::catch_unwind(move || Tally::new("control, empty on purpose").report(cases, needed))
+    };
+    assert!(reported(1, &[]).is_err());
+    assert!(reported(0, &[Count::Passed]).is_err());
+    assert!(reported(0, &[]).is_ok());
 }
 
 fn expected(result: TestResult) -> Expected {
