@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import os
-import time
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
-from strongroom.client import trees
+from strongroom.client import files, trees
 from strongroom.client.admin import Classes, Keys
 from strongroom.client.aio import twin
-from strongroom.client.fileobj import BUFFER_SIZE, MessageFileWriter, MessageReader
 from strongroom.client.inspection import inspect, room_key
-from strongroom.client.results import FileResult, WhyInfo
-from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids, Misuse
+from strongroom.client.keysource import KeySource
+from strongroom.client.results import WhyInfo
+from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
 from strongroom.home import Unlock, default_home, open_room, os_user
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.room import RoomMaterials
 from strongroom.model import Request
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Mapping, Sequence
     from typing import Any, BinaryIO, Self
 
     from typing_extensions import Buffer
 
-    from strongroom.client.results import MessageInfo, TreeResult
-    from strongroom.crypto import Control, Done, EncryptionMaterials, Header
+    from strongroom.client.fileobj import MessageFileWriter
+    from strongroom.client.results import FileResult, MessageInfo, TreeResult
+    from strongroom.crypto import Control
     from strongroom.keyservice import EmbeddedKeyService
 
     Path = str | os.PathLike[str]
@@ -80,9 +80,8 @@ class Room:
         control: Control | None = None,
     ) -> bytes:
         """Encrypt and authenticate bytes into one message. `data` must not change during the call."""
-        return crypto.encrypt(
-            self.materials_for_writing(data_class, context, reason, messages=1, size=_size(data)), data, control
-        )
+        materials = self._keys(data_class, context, reason).encryption(_size(data))
+        return crypto.encrypt(materials, data, control)
 
     def encrypt_into(
         self,
@@ -95,17 +94,15 @@ class Room:
         control: Control | None = None,
     ) -> int:
         """The same into a buffer of at least `encrypted_size` bytes; returns how many are the message."""
-        return crypto.encrypt_into(
-            self.materials_for_writing(data_class, context, reason, messages=1, size=_size(data)), data, out, control
-        )
+        materials = self._keys(data_class, context, reason).encryption(_size(data))
+        return crypto.encrypt_into(materials, data, out, control)
 
     def encrypted_size(
         self, length: int, *, data_class: str = DEFAULT_CLASS, context: Context = None, reason: str | None = None
     ) -> int:
         """Bytes of the message of so many plaintext bytes, exactly."""
-        return crypto.encrypted_size(
-            self.materials_for_writing(data_class, context, reason, messages=0, size=0), length
-        )
+        materials = self._keys(data_class, context, reason).encryption(0, messages=0)
+        return crypto.encrypted_size(materials, length)
 
     def encrypt_many(
         self,
@@ -117,19 +114,16 @@ class Room:
         control: Control | None = None,
     ) -> list[bytes]:
         """Encrypt each item into a message of its own, in one call on all cores."""
-        size = sum(map(_size, items))
-        return crypto.encrypt_many(
-            self.materials_for_writing(data_class, context, reason, messages=len(items), size=size), items, control
-        )
+        materials = self._keys(data_class, context, reason).encryption(sum(map(_size, items)), messages=len(items))
+        return crypto.encrypt_many(materials, items, control)
 
     def decrypt(
         self, message: Buffer, *, context: Context = None, reason: str | None = None, control: Control | None = None
     ) -> bytes:
         """Authenticate a message and return its plaintext; on any failure nothing of it."""
         header = crypto.Header.parse(message)
-        return crypto.decrypt(
-            header, self.materials_for_reading(header, context, reason, size=_size(message)), message, control
-        )
+        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, _size(message))
+        return crypto.decrypt(header, materials, message, control)
 
     def decrypt_into(
         self,
@@ -142,7 +136,7 @@ class Room:
     ) -> int:
         """The same into a buffer; returns how many bytes are plaintext. A failure zeroes what it would fill."""
         header = crypto.Header.parse(message)
-        materials = self.materials_for_reading(header, context, reason, size=_size(message))
+        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, _size(message))
         return crypto.decrypt_into(header, materials, message, out, control)
 
     def decrypt_many(
@@ -154,11 +148,9 @@ class Room:
         control: Control | None = None,
     ) -> list[bytes]:
         """Decrypt many messages in one call on all cores, all or nothing."""
+        keys = self._keys(DEFAULT_CLASS, context, reason)
         headers = [crypto.Header.parse(message) for message in messages]
-        materials = [
-            self.materials_for_reading(header, context, reason, size=_size(message))
-            for header, message in zip(headers, messages, strict=True)
-        ]
+        materials = [keys.decryption(*pair) for pair in zip(headers, map(_size, messages), strict=True)]
         return crypto.decrypt_many(headers, materials, messages, control)
 
     # --- files and streams ---------------------------------------------------------------------------------------
@@ -178,13 +170,7 @@ class Room:
 
         An existing `dst` raises `TargetExists` unless `force`. A source that changes meanwhile raises `SourceChanged`.
         """
-        start = time.perf_counter()
-        size = os.stat(src).st_size
-        if control is not None:
-            control.bytes_total = size
-        materials = self.materials_for_writing(data_class, context, reason, messages=1, size=size)
-        done = crypto.encrypt_file(materials, src, dst, force=force, control=control)
-        return self._result(done, materials, start, src, dst, data_class=data_class)
+        return files.encrypt(self._keys(data_class, context, reason), src, dst, force=force, control=control)
 
     def decrypt_file(
         self,
@@ -197,13 +183,7 @@ class Room:
         control: Control | None = None,
     ) -> FileResult:
         """Decrypt a message file into `dst`, which appears when every byte is authentic, or not at all."""
-        start = time.perf_counter()
-        message = crypto.MessageFile.open(src)
-        if control is not None:
-            control.bytes_total = (message.layout() or (0, 0))[1]
-        materials = self.materials_for_reading(message.header, context, reason, size=len(message))
-        done = message.decrypt(materials, dst, force=force, control=control)
-        return self._result(done, message.header, start, src, dst)
+        return files.decrypt(self._keys(DEFAULT_CLASS, context, reason), src, dst, force=force, control=control)
 
     def encrypt_stream(
         self,
@@ -216,10 +196,7 @@ class Room:
         control: Control | None = None,
     ) -> FileResult:
         """Encrypt a stream in constant memory. Descriptors are read and written by Rust; file objects through Python."""
-        start = time.perf_counter()
-        materials = self.materials_for_writing(data_class, context, reason, messages=1, size=0)
-        done = crypto.encrypt_stream(materials, reader, writer, control)
-        return self._result(done, materials, start, data_class=data_class)
+        return files.encrypt_stream(self._keys(data_class, context, reason), reader, writer, control)
 
     def decrypt_stream(
         self,
@@ -235,10 +212,7 @@ class Room:
         Frames are written as they are authenticated: on an error `writer` has got a prefix of the plaintext, and the
         caller must not take it for the whole.
         """
-        start = time.perf_counter()
-        incoming = crypto.IncomingMessage.open(reader, None, control)
-        materials = self.materials_for_reading(incoming.header, context, reason, size=0)
-        return self._result(incoming.decrypt(materials, writer), incoming.header, start)
+        return files.decrypt_stream(self._keys(DEFAULT_CLASS, context, reason), reader, writer, control)
 
     def open(
         self,
@@ -255,16 +229,7 @@ class Room:
         `rb` seeks and reads ranges of an unsigned framed message (`UnsupportedFormat` elsewhere). `wb` writes a new
         one, which gets its name when it is closed and never if an exception leaves its `with` block.
         """
-        name = os.fspath(path)
-        if mode == "wb":
-            materials = self.materials_for_writing(data_class, context, reason, messages=1, size=0)
-            return MessageFileWriter(crypto.MessageWriter(materials, path, force=force), name)
-        if mode == "rb":
-            message = crypto.MessageFile.open(path)
-            materials_ = self.materials_for_reading(message.header, context, reason, size=len(message))
-            reader = crypto.RangedReader.open(path, message.header, materials_)
-            return io.BufferedReader(MessageReader(reader, name), BUFFER_SIZE)
-        raise Misuse(f"the mode is 'rb' or 'wb', not {mode!r}")
+        return files.open_file(self._keys(data_class, context, reason), path, mode, force=force)
 
     # --- trees ---------------------------------------------------------------------------------------------------
 
@@ -288,9 +253,9 @@ class Room:
         `resume` continues an interrupted run or brings an older tree up to date. Files that fail are reported
         together in `PartialFailure`; the others are done.
         """
-        source = trees.KeySource(self, data_class, context, reason)
+        keys = self._keys(data_class, context, reason)
         options = trees.Options(resume, force, tuple(include), tuple(exclude), dry_run)
-        return trees.encrypt(source, src, dst, options, control)
+        return trees.encrypt(keys, src, dst, options, control)
 
     def decrypt_tree(
         self,
@@ -307,9 +272,9 @@ class Room:
         control: Control | None = None,
     ) -> TreeResult:
         """Decrypt a tree, or with `only` one file of it. Missing, added, swapped or older files are named and refused."""
-        source = trees.KeySource(self, DEFAULT_CLASS, context, reason)
+        keys = self._keys(DEFAULT_CLASS, context, reason)
         options = trees.Options(resume, force, tuple(include), tuple(exclude))
-        return trees.decrypt(source, src, dst, options, only, control)
+        return trees.decrypt(keys, src, dst, options, only, control)
 
     # --- questions -----------------------------------------------------------------------------------------------
 
@@ -317,14 +282,10 @@ class Room:
         self, path: Path, *, context: Context = None, reason: str | None = None, control: Control | None = None
     ) -> FileResult | TreeResult:
         """Authenticate every byte of a message file or a tree, and write nothing."""
+        keys = self._keys(DEFAULT_CLASS, context, reason)
         if os.path.isdir(path):
-            return trees.verify(trees.KeySource(self, DEFAULT_CLASS, context, reason), path, control)
-        start = time.perf_counter()
-        message = crypto.MessageFile.open(path)
-        if control is not None:
-            control.bytes_total = (message.layout() or (0, 0))[1]
-        materials = self.materials_for_reading(message.header, context, reason, size=len(message))
-        return self._result(message.verify(materials, control), message.header, start, path)
+            return trees.verify(keys, path, control)
+        return files.verify(keys, path, control)
 
     def verify_stream(
         self,
@@ -335,10 +296,7 @@ class Room:
         control: Control | None = None,
     ) -> FileResult:
         """Authenticate every byte of a stream, and write nothing."""
-        start = time.perf_counter()
-        incoming = crypto.IncomingMessage.open(reader, None, control)
-        materials = self.materials_for_reading(incoming.header, context, reason, size=0)
-        return self._result(incoming.decrypt(materials), incoming.header, start)
+        return files.decrypt_stream(self._keys(DEFAULT_CLASS, context, reason), reader, None, control)
 
     def inspect(self, path: Path) -> MessageInfo:
         """What the header of a message file says; nothing of it is authentic."""
@@ -352,7 +310,7 @@ class Room:
             (v.state for k in self.keys.list() if k.id == key_id for v in k.versions if v.version == version), None
         )
         try:
-            self.materials_for_reading(header, context, reason, size=0)
+            self._keys(DEFAULT_CLASS, context, reason).decryption(header)
         except (AccessDenied, KeyNotFound, KeyStateForbids) as error:
             allowed, text = False, str(error)
         else:
@@ -372,21 +330,6 @@ class Room:
     def cache_stats(self) -> dict[str, int]:
         """Counters of the DEK cache."""
         return self._materials.stats()
-
-    # --- materials -------------------------------------------------------------------------------------------------
-
-    def materials_for_writing(
-        self, data_class: str, context: Context, reason: str | None, *, messages: int, size: int
-    ) -> EncryptionMaterials:
-        """Materials for so many messages of `size` plaintext bytes in all, for `strongroom.crypto` itself."""
-        request = self._request(reason)
-        return self._materials.for_encryption(request, data_class, context, messages=messages, size=size)
-
-    def materials_for_reading(
-        self, header: Header, context: Context, reason: str | None, *, size: int
-    ) -> crypto.DecryptionMaterials:
-        """Materials for the message of this header, for `strongroom.crypto` itself."""
-        return self._materials.for_decryption(self._request(reason), header, context, size=size)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -437,29 +380,8 @@ class Room:
     def _request(self, reason: str | None) -> Request:
         return Request(self._principal, self._purpose, reason or "")
 
-    def _result(
-        self,
-        done: Done,
-        known: Header | EncryptionMaterials,
-        start: float,
-        source: Path | None = None,
-        target: Path | None = None,
-        *,
-        data_class: str | None = None,
-    ) -> FileResult:
-        key_id, version = room_key(known.edks)
-        return FileResult(
-            source=None if source is None else os.fspath(source),
-            target=None if target is None else os.fspath(target),
-            plaintext_bytes=done.plaintext_bytes,
-            message_bytes=done.message_bytes,
-            frames=done.frames,
-            message_id=done.message_id.hex(),
-            data_class=data_class or (known.context.get(CLASS_KEY) if isinstance(known, crypto.Header) else None),
-            key_id=key_id,
-            key_version=version,
-            seconds=time.perf_counter() - start,
-        )
+    def _keys(self, data_class: str, context: Context, reason: str | None) -> KeySource:
+        return KeySource(self._materials, self._request(reason), data_class, context)
 
 
 def _reopen(home: Path, unlock: Unlock, principal: str, purpose: str) -> Any:

@@ -12,10 +12,8 @@ from strongroom.client.results import TreeResult
 from strongroom.errors import PartialFailure, StrongroomError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from strongroom.client.room import Room
-    from strongroom.crypto import Control, DecryptionMaterials, EncryptionMaterials, Header, TreeReport
+    from strongroom.client.keysource import KeySource
+    from strongroom.crypto import Control, TreeReport
 
     Path = str | os.PathLike[str]
 
@@ -29,26 +27,6 @@ class Options:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KeySource:
-    """Gives keys to Rust, one message at a time; the room's cache makes that cheap."""
-
-    room: Room
-    data_class: str
-    context: Mapping[str, str] | None
-    reason: str | None
-
-    def encryption(self, plaintext_bytes: int) -> EncryptionMaterials:
-        """Materials for one message of about so many bytes."""
-        return self.room.materials_for_writing(
-            self.data_class, self.context, self.reason, messages=1, size=plaintext_bytes
-        )
-
-    def decryption(self, header: Header) -> DecryptionMaterials:
-        """Materials for the message of this header."""
-        return self.room.materials_for_reading(header, self.context, self.reason, size=0)
 
 
 def encrypt(keys: KeySource, src: Path, dst: Path, options: Options, control: Control | None) -> TreeResult:

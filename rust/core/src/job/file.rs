@@ -1,6 +1,6 @@
 //! From file to file: every worker reads a run of frames straight into its slots, works in place, and writes it.
 
-use std::io::{IoSlice, Write};
+use std::io::IoSlice;
 
 use super::end::{HEAD, body_to_end};
 use super::source::read_header;
@@ -193,9 +193,4 @@ impl std::io::Read for AtStart<'_> {
         self.at += count as u64;
         Ok(count)
     }
-}
-
-/// Writes everything to a writer that errors call by no name.
-pub(super) fn write_out(writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
-    writer.write_all(bytes).map_err(Error::io_unnamed("write the output"))
 }

@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 
 use super::buffer::{self, Located};
 use super::end::{HEAD, final_len};
-use super::file::write_out;
 use super::source::read_header;
 use super::{Done, RUN_BYTES};
 use crate::error::{Error, Result};
@@ -346,4 +345,9 @@ impl<R: Read> Frames<R> {
     fn truncated(&self, bytes: &[u8]) -> Error {
         Error::Truncated { offset: self.at + bytes.len() as u64 }
     }
+}
+
+/// Writes everything to a writer that errors call by no name.
+fn write_out(writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    writer.write_all(bytes).map_err(Error::io_unnamed("write the output"))
 }
