@@ -14,11 +14,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 import strongroom
+from strongroom import crypto
 from strongroom.errors import (
     AuthenticationFailed,
     KeyNotFound,
@@ -83,6 +85,16 @@ def test_many(room: strongroom.Room) -> None:
     messages[7] = messages[7][:-1] + b"\0"
     with pytest.raises(AuthenticationFailed):
         room.decrypt_many(messages)
+
+
+def test_a_data_key_serves_no_more_messages_than_its_class_says(room: strongroom.Room) -> None:
+    room.classes.create("few", max_messages=10)
+    messages = room.encrypt_many([b"x"] * 95, data_class="few") + [
+        room.encrypt(b"x", data_class="few") for _ in range(25)
+    ]
+    uses = Counter(crypto.Header.parse(message).edks[0].ciphertext for message in messages)
+    assert max(uses.values()) <= 10
+    assert room.decrypt_many(messages) == [b"x"] * 120
 
 
 def test_files_and_streams(room: strongroom.Room, tmp_path: Path) -> None:
@@ -190,9 +202,9 @@ def test_the_cache_never_crosses_principals_purposes_or_contexts(room: strongroo
     for other in (room, room.acting_as(principal="alice"), room.acting_as(purpose="report")):
         for context in ({}, {"tenant": "acme"}):
             message = other.encrypt(b"x", context=context)
-            header = strongroom.crypto.Header.parse(message)
+            header = crypto.Header.parse(message)
             ids.add(header.edks[0].ciphertext)
-            again = strongroom.crypto.Header.parse(other.encrypt(b"x", context=context))
+            again = crypto.Header.parse(other.encrypt(b"x", context=context))
             assert again.edks[0].ciphertext == header.edks[0].ciphertext
             assert again.message_id != header.message_id
     assert len(ids) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from strongroom.client.aio import twin
 from strongroom.client.inspection import inspect, room_key
 from strongroom.client.keysource import KeySource
 from strongroom.client.results import WhyInfo
-from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
+from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids, LimitExceeded
 from strongroom.home import Unlock, default_home, open_room, os_user
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.room import RoomMaterials
@@ -113,8 +114,21 @@ class Room:
         reason: str | None = None,
         control: Control | None = None,
     ) -> list[bytes]:
-        """Encrypt each item into a message of its own, in one call on all cores."""
-        materials = self._keys(data_class, context, reason).encryption(sum(map(_size, items)), messages=len(items))
+        """Encrypt each item into a message of its own, in one call on all cores.
+
+        More items than a data key of the class may serve are encrypted in parts, each under a data key of its own.
+        """
+        keys = self._keys(data_class, context, reason)
+        try:
+            materials = keys.encryption(sum(map(_size, items)), messages=len(items))
+        except LimitExceeded:
+            if len(items) < 2:
+                raise
+            half = len(items) // 2
+            again = functools.partial(
+                self.encrypt_many, data_class=data_class, context=context, reason=reason, control=control
+            )
+            return again(items[:half]) + again(items[half:])
         return crypto.encrypt_many(materials, items, control)
 
     def decrypt(

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from strongroom.crypto import DecryptionMaterials, EncryptionMaterials, MaterialsCache, SigningKey, cache_key
+from strongroom.errors import LimitExceeded
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.context import check_context, reader_context
 
@@ -46,7 +47,11 @@ class RoomMaterials:
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         cached = self._cache.get(key, now, messages, size)
         if cached is None:
-            cached = self._fetched(key, now, messages, size, lambda: self._lease_writer(request, data_class, pairs))
+
+            def lease() -> _Leased:
+                return self._lease_writer(request, data_class, pairs, messages, size)
+
+            cached = self._fetched(key, now, messages, size, lease)
         materials: EncryptionMaterials = cached[0]
         return materials
 
@@ -97,8 +102,13 @@ class RoomMaterials:
             stacklevel=2,
         )
 
-    def _lease_writer(self, request: Request, name: str, pairs: dict[str, str]) -> _Leased:
+    def _lease_writer(self, request: Request, name: str, pairs: dict[str, str], messages: int, size: int) -> _Leased:
         data_class = self._service.data_class(request, name)
+        if messages > data_class.max_messages or size > data_class.max_bytes:
+            raise LimitExceeded(
+                f"a data key of class {name!r} serves {data_class.max_messages} messages and {data_class.max_bytes}"
+                f" bytes, and {messages} and {size} are asked for at once"
+            )
         signing_key = SigningKey.for_suite(data_class.suite)
         if signing_key is not None:
             pairs = pairs | {_PUBLIC_KEY: signing_key.public_key}
