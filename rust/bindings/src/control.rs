@@ -91,6 +91,17 @@ pub(crate) fn with_control<T>(
     job(&pipeline::Control { workers, progress, poll: &|| signals.look() })
 }
 
+/// Runs a job that is over before a thread could start or a signal be noticed. Counting processors alone would take
+/// several times as long.
+pub(crate) fn at_once<T>(
+    given: Option<&Control>,
+    job: impl FnOnce(&pipeline::Control<'_>) -> Result<T>,
+) -> Result<T> {
+    let own = Progress::default();
+    let progress = given.map_or(&own, |control| &*control.progress);
+    job(&pipeline::Control { workers: 1, progress, poll: &|| Ok(()) })
+}
+
 /// Looks for signals now and then: each look takes the GIL.
 struct Signals {
     start: Instant,

@@ -9,7 +9,7 @@ use strongroom_core::pipeline::{self, parallel};
 use strongroom_core::primitives::output::Output;
 
 use crate::buffer::{Borrowed, NewBytes};
-use crate::control::{Control, with_control};
+use crate::control::{Control, at_once, with_control};
 use crate::error::to_py;
 use crate::header::Header;
 use crate::materials::{DecryptionMaterials, EncryptionMaterials};
@@ -213,7 +213,7 @@ fn run<T: Send>(
     job: impl FnOnce(&pipeline::Control<'_>) -> Result<T> + Send,
 ) -> PyResult<T> {
     let done = match bytes < KEEP_GIL_BELOW {
-        true => with_control(control, job),
+        true => at_once(control, job),
         false => py.detach(|| with_control(control, job)),
     };
     done.map_err(to_py)
