@@ -157,12 +157,38 @@ def test_a_writer_that_fails_leaves_nothing(room: strongroom.Room, tmp_path: Pat
             file.write(BIG)
             raise RuntimeError
 
-    with pytest.raises(RuntimeError):
-        fail_midway()
+    def close_in_finally() -> None:
+        file = room.open(path, "wb")
+        try:
+            file.write(BIG)
+            raise RuntimeError
+        finally:
+            file.close()
+
+    def under_a_wrapper() -> None:
+        with io.TextIOWrapper(room.open(path, "wb")) as text:  # type: ignore[type-var]
+            text.write("half of it")
+            raise RuntimeError
+
+    for fail in (fail_midway, close_in_finally, under_a_wrapper):
+        with pytest.raises(RuntimeError):
+            fail()
     abandoned = room.open(path, "wb")
     abandoned.write(BIG)
     del abandoned
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_writer_opened_while_handling_an_exception_is_closed_like_any_other(
+    room: strongroom.Room, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.sr"
+    try:
+        raise RuntimeError
+    except RuntimeError:
+        with room.open(path, "wb") as file:
+            file.write(b"what went wrong")
+    assert room.decrypt(path.read_bytes()) == b"what went wrong"
 
 
 def test_signed_messages_have_no_ranges(room: strongroom.Room, tmp_path: Path) -> None:
@@ -290,10 +316,12 @@ def test_cancelling_a_twin_stops_it_before_buffers_return(room: strongroom.Room)
 
 def test_a_signal_stops_a_large_call() -> None:
     script = """
-import mmap, sys
+import mmap, signal
 from strongroom.client import encrypt_message
 from strongroom.keyring import RawAesKeyring
 data = mmap.mmap(-1, 8 << 30)
+# a test run in the background is started with this signal ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("ready", flush=True)
 try:
     for _ in range(1000):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import TYPE_CHECKING
 
 from strongroom.errors import Misuse
@@ -77,10 +78,14 @@ class MessageReader(io.RawIOBase):
 
 
 class MessageFileWriter(io.RawIOBase):
-    """Writes a message file. It gets its name when it is closed without an exception in flight, and never otherwise."""
+    """Writes a message file. It gets its name when it is closed without an exception in flight, and never otherwise.
+
+    That holds for `close()` in a `finally` and under wrappers such as `io.TextIOWrapper` as well as for `with`.
+    """
 
     def __init__(self, writer: MessageWriter, name: str) -> None:
         self._writer = writer
+        self._handled = sys.exception()
         self.name = name
 
     def writable(self) -> bool:
@@ -103,12 +108,17 @@ class MessageFileWriter(io.RawIOBase):
         super().close()
 
     def close(self) -> None:
-        """Write the final frame and give the file its name, durably."""
-        if not self.closed:
-            try:
-                self._writer.finish()
-            finally:
-                super().close()
+        """Write the final frame and give the file its name, durably; with an exception in flight, abort."""
+        if self.closed:
+            return
+        # one that was being handled when the file was opened has nothing to do with what was written since
+        if sys.exception() not in (None, self._handled):
+            self.abort()
+            return
+        try:
+            self._writer.finish()
+        finally:
+            super().close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
