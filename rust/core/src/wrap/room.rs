@@ -66,7 +66,7 @@ impl RootKey {
         unwrap(&kdf.derive(secret)?, sealed, aad).map(RootKey)
     }
 
-    /// Wraps a KEK.
+    /// Wraps a KEK, which has 256 bits like everything under a root.
     pub fn wrap_kek(&self, key: &RawAes, aad: &[u8]) -> Result<Vec<u8>> {
         wrap(&self.purpose(KEK)?, key.secret(), aad)
     }
@@ -117,6 +117,9 @@ fn expand(prk: &Prk, info: &[u8]) -> Result<Secret> {
 }
 
 fn wrap(under: &Secret, key: &Secret, aad: &[u8]) -> Result<Vec<u8>> {
+    if key.len() != KEY_LEN {
+        return Err(Error::Misuse(format!("a key of a room has {KEY_LEN} bytes, not {}", key.len())));
+    }
     let mut nonce = [0; NONCE_LEN];
     rng::fill(&mut nonce)?;
     let mut sealed = zeroize::Zeroizing::new(key.expose()?.to_vec());
@@ -207,6 +210,16 @@ mod tests {
         assert!(same(&root.unwrap_mac_key(&wrapped, b"aad").unwrap().0, &mac_key.0));
         refused(&root.unwrap_kek(&wrapped, b"aad"));
         all_refused(&wrapped, |altered| root.unwrap_mac_key(altered, b"aad"));
+    }
+
+    /// What could not be unwrapped later is not wrapped.
+    #[test]
+    fn only_keys_of_256_bits_are_wrapped() {
+        let root = RootKey::generate().unwrap();
+        for len in [16, 24] {
+            let short = RawAes::new(random(len)).unwrap();
+            assert!(matches!(root.wrap_kek(&short, b"aad"), Err(Error::Misuse(_))));
+        }
     }
 
     #[test]
