@@ -1,5 +1,6 @@
 //! RSA encryption of short secrets: OAEP, and PKCS#1 v1.5 for old messages.
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::{
     self as lc, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
     Pkcs1PublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
@@ -86,6 +87,12 @@ impl PublicKey {
     pub fn from_spki(der: &[u8]) -> Result<Self> {
         let key = PublicEncryptingKey::from_der(der);
         key.map(PublicKey).map_err(|_| Error::Misuse("not an RSA public key of 2048 to 8192 bits".into()))
+    }
+
+    /// As SubjectPublicKeyInfo DER: the same for the same key, however it was given.
+    pub fn to_spki(&self) -> Result<Vec<u8>> {
+        let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&self.0);
+        der.map(|der| der.as_ref().to_vec()).map_err(|_| Error::KeyUnavailable)
     }
 
     /// Encrypts a short secret.

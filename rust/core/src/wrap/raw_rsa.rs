@@ -16,14 +16,20 @@ pub struct RawRsa {
 }
 
 impl RawRsa {
-    /// From PEM: PKCS#8 for the private key, SubjectPublicKeyInfo for the public one. At least one is needed.
+    /// From PEM: PKCS#8 for the private key, SubjectPublicKeyInfo for the public one. At least one is needed, and two
+    /// must belong together: what strangers' public keys wrap would never be unwrapped.
     pub fn new(private_pem: Option<&[u8]>, public_pem: Option<&[u8]>, padding: Padding) -> Result<Self> {
         let private_key = private_pem
             .map(|document| PrivateKey::from_pkcs8(&pem::decode(document, pem::PRIVATE_KEY)?))
             .transpose()?;
-        let public_key = match (public_pem, &private_key) {
-            (Some(document), _) => PublicKey::from_spki(&pem::decode(document, pem::PUBLIC_KEY)?)?,
-            (None, Some(key)) => key.public_key(),
+        let given = public_pem
+            .map(|document| PublicKey::from_spki(&pem::decode(document, pem::PUBLIC_KEY)?))
+            .transpose()?;
+        let public_key = match (given, private_key.as_ref().map(PrivateKey::public_key)) {
+            (Some(given), Some(own)) if given.to_spki()? != own.to_spki()? => {
+                return Err(Error::Misuse("the public key is not that of the private key".into()));
+            }
+            (Some(key), _) | (None, Some(key)) => key,
             (None, None) => {
                 return Err(Error::Misuse("a private key, a public key or both are needed".into()));
             }
@@ -100,6 +106,18 @@ mod tests {
         all_refused(&edk.ciphertext, |altered| {
             key.unwrap(&Edk { ciphertext: altered.to_vec(), ..edk.clone() }, "ns", "name")
         });
+    }
+
+    #[test]
+    fn a_strangers_public_half_is_refused() {
+        let document = TestSet::load(TestName::Rsa2048).unwrap().test_groups[0].pem.clone();
+        let with_public = |name| {
+            let spki = key(name, Padding::OaepSha256).public_key.to_spki().unwrap();
+            let public = ::pem::encode(&::pem::Pem::new(pem::PUBLIC_KEY, spki));
+            RawRsa::new(Some(document.as_bytes()), Some(public.as_bytes()), Padding::OaepSha256)
+        };
+        with_public(TestName::Rsa2048).unwrap();
+        assert!(matches!(with_public(TestName::Rsa3072), Err(Error::Misuse(_))));
     }
 
     #[test]
