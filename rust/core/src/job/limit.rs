@@ -24,6 +24,9 @@ pub enum Side {
 /// Time for `total` bytes in frames of `frame_length`, cut evenly over `workers` threads. Buffers are made and touched,
 /// and for opening filled, before the clock starts; threads start within it, as ours do.
 pub fn measure(frame_length: usize, total: usize, workers: usize, side: Side) -> Result<Duration> {
+    if frame_length == 0 || total == 0 || workers == 0 {
+        return Err(Error::Misuse("frames, bytes and workers are needed".into()));
+    }
     let key = AeadKey::new(Aead::Aes256Gcm, &[7; 32])?;
     let plaintext = vec![1; total];
     let frames = total.div_ceil(frame_length);
