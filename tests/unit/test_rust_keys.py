@@ -216,6 +216,18 @@ def test_an_empty_key_is_misuse(make: Callable[[bytes], object]) -> None:
         make(b"")
 
 
+@pytest.mark.parametrize("make", [DataKey.from_caller, Secret.from_caller, AesWrappingKey])
+def test_a_key_longer_than_a_secret_can_be_is_beyond_the_limit(make: Callable[[bytes], object]) -> None:
+    with pytest.raises(LimitExceeded):
+        make(bytes(1 << 17))
+
+
+def test_generated_data_keys_have_a_length() -> None:
+    for length, error in ((0, Misuse), (1 << 17, LimitExceeded)):
+        with pytest.raises(error):
+            DataKey.generate(length)
+
+
 @pytest.mark.parametrize("length", [1, 15, 17, 31, 33, 64])
 def test_aes_keys_have_three_lengths(length: int) -> None:
     with pytest.raises(Misuse, match=f"not {length}"):
@@ -335,7 +347,8 @@ def test_recovery_words_give_the_secret_back() -> None:
     secret = Secret.random()
     words = secret.recovery_words().split()
     assert len(words) == 24
-    assert Secret.from_recovery_words(" ".join(words)).matches(secret)
+    for written in (" ".join(words), "  ".join(words).upper(), "\n".join(words).title()):
+        assert Secret.from_recovery_words(written).matches(secret)
 
 
 def test_recovery_words_are_bip39() -> None:
@@ -362,9 +375,11 @@ def test_wrong_recovery_words_are_refused_and_not_repeated(words: str) -> None:
     assert "abandon" not in str(refusal.value)
 
 
-def test_only_32_bytes_have_recovery_words() -> None:
-    with pytest.raises(Misuse):
-        Secret.from_caller(b"short").recovery_words()
+@pytest.mark.parametrize("length", [5, 16, 31, 33, 64])
+def test_only_32_bytes_have_recovery_words(length: int) -> None:
+    # 16 bytes would have 12 words, which nothing takes back
+    with pytest.raises(Misuse, match="24 words"):
+        Secret.from_caller(b"s" * length).recovery_words()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 //! `Control`: how Python watches and stops a job.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use pyo3::prelude::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::pipeline::{self, Progress, available_workers};
 
@@ -102,6 +106,30 @@ pub(crate) fn at_once<T>(
     job(&pipeline::Control { workers: 1, progress, poll: &|| Ok(()) })
 }
 
+/// Reads once, however long that takes: a signal that arrives meanwhile is Python's, and ends the wait if it raises.
+pub(crate) fn read_or_signal(
+    mut source: &File,
+    memory: &mut [u8],
+    failed: impl FnOnce(io::Error) -> Error,
+) -> Result<usize> {
+    loop {
+        check_signals()?;
+        if !await_input(source) {
+            continue;
+        }
+        match source.read(memory) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map_err(failed),
+        }
+    }
+}
+
+/// Whether a read would not wait. Waits a moment itself, no longer: a signal just before a wait does not end it.
+fn await_input(source: &File) -> bool {
+    let mut polled = [PollFd::new(source, PollFlags::IN)];
+    !matches!(poll(&mut polled, Some(&MOMENT)), Ok(0) | Err(Errno::INTR))
+}
+
 /// Looks for signals now and then: each look takes the GIL.
 struct Signals {
     start: Instant,
@@ -116,8 +144,13 @@ impl Signals {
             return Ok(());
         }
         self.looked.store(now, Ordering::Relaxed);
-        Python::attach(|py| py.check_signals()).map_err(|error| Error::Caller(Box::new(error)))
+        check_signals()
     }
 }
 
+fn check_signals() -> Result<()> {
+    Python::attach(|py| py.check_signals()).map_err(|error| Error::Caller(Box::new(error)))
+}
+
 const LOOK_EVERY_MS: u64 = 50;
+const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };

@@ -1,7 +1,6 @@
 //! The keys of a room, and the secrets that open it.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -15,6 +14,7 @@ use strongroom_secmem::Secret as Locked;
 use zeroize::Zeroizing;
 
 use crate::buffer::duplicate;
+use crate::control::read_or_signal;
 use crate::error::to_py;
 use crate::keys::{AesWrappingKey, Closable, locked, not_pickled};
 use crate::terminal;
@@ -29,8 +29,9 @@ impl Secret {
     #[pyo3(signature = (path, *, strip_newline))]
     fn from_file(py: Python<'_>, path: PathBuf, strip_newline: bool) -> PyResult<Self> {
         let path = &path;
-        let read =
-            || File::open(path).map_err(Error::io("open", path)).and_then(|file| secret(file, strip_newline));
+        let read = || {
+            File::open(path).map_err(Error::io("open", path)).and_then(|file| secret(&file, strip_newline))
+        };
         py.detach(read).map(made).map_err(to_py)
     }
 
@@ -38,7 +39,7 @@ impl Secret {
     #[pyo3(signature = (fd, *, strip_newline))]
     fn from_fd(py: Python<'_>, fd: RawFd, strip_newline: bool) -> PyResult<Self> {
         let file = duplicate(fd)?;
-        py.detach(|| secret(file, strip_newline)).map(made).map_err(to_py)
+        py.detach(|| secret(&file, strip_newline)).map(made).map_err(to_py)
     }
 
     #[staticmethod]
@@ -54,7 +55,9 @@ impl Secret {
     #[staticmethod]
     fn from_recovery_words(words: &str) -> PyResult<Self> {
         let refused = |_| to_py(Error::Misuse("these are not the 24 words of a recovery kit".into()));
-        let mnemonic = bip39::Mnemonic::parse(words).map_err(refused)?;
+        // as they are on paper: people write capitals
+        let words = Zeroizing::new(words.to_ascii_lowercase());
+        let mnemonic = bip39::Mnemonic::parse(&words[..]).map_err(refused)?;
         let (entropy, len) = mnemonic.to_entropy_array();
         let entropy = Zeroizing::new(entropy);
         if len != RANDOM_LEN {
@@ -71,10 +74,9 @@ impl Secret {
     /// The 24 words of a random secret. They are a Python string: for showing once.
     fn recovery_words(&self) -> PyResult<String> {
         let words = |secret: &Locked| {
-            let mnemonic = bip39::Mnemonic::from_entropy(secret.expose()?);
-            mnemonic
-                .map(|words| words.to_string())
-                .map_err(|_| Error::Misuse("24 words hold 32 bytes".into()))
+            let refused = || Error::Misuse("24 words hold 32 bytes".into());
+            let entropy: &[u8; RANDOM_LEN] = secret.expose()?.try_into().map_err(|_| refused())?;
+            bip39::Mnemonic::from_entropy(entropy).map(|words| words.to_string()).map_err(|_| refused())
         };
         self.0.with(words).map_err(to_py)
     }
@@ -123,15 +125,13 @@ fn made(secret: Locked) -> Secret {
 }
 
 /// Reads a short secret to its end, without a copy that is not wiped.
-fn secret(mut file: File, strip_newline: bool) -> Result<Locked> {
+fn secret(file: &File, strip_newline: bool) -> Result<Locked> {
     let mut bytes = Zeroizing::new([0; LONGEST + 1]);
     let mut len = 0;
     loop {
-        match file.read(&mut bytes[len..]) {
-            Ok(0) => break,
-            Ok(count) => len += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::io_unnamed("read the secret")(error)),
+        match read_or_signal(file, &mut bytes[len..], Error::io_unnamed("read the secret"))? {
+            0 => break,
+            count => len += count,
         }
     }
     if strip_newline && len > 0 && bytes[len - 1] == b'\n' {

@@ -12,7 +12,7 @@ use strongroom_core::key;
 use strongroom_core::primitives::rng;
 use strongroom_core::primitives::rsa::Padding;
 use strongroom_core::wrap::{RawAes, RawEcdh, RawRsa};
-use strongroom_secmem::{Secret as Locked, ct_eq};
+use strongroom_secmem::{MAX_LEN, Secret as Locked, ct_eq};
 
 use crate::buffer::Borrowed;
 use crate::error::to_py;
@@ -32,6 +32,7 @@ impl DataKey {
     #[staticmethod]
     #[pyo3(signature = (length = 32))]
     fn generate(length: usize) -> PyResult<Self> {
+        check_length(length)?;
         let secret = Locked::fill_with(length, rng::fill).map_err(to_py)?;
         Ok(DataKey(Arc::new(key::DataKey::new(secret))))
     }
@@ -237,8 +238,14 @@ pub(crate) fn not_pickled() -> PyResult<()> {
 /// A copy of the caller's bytes in locked memory.
 pub(crate) fn locked(key: &Bound<'_, PyAny>) -> PyResult<Locked> {
     let key = Borrowed::new(key)?;
-    match key.len() {
+    check_length(key.len())?;
+    Locked::copy_from(key.bytes()).map_err(|error| to_py(error.into()))
+}
+
+fn check_length(len: usize) -> PyResult<()> {
+    match len {
         0 => Err(to_py(Error::Misuse("an empty key".into()))),
-        _ => Locked::copy_from(key.bytes()).map_err(|error| to_py(error.into())),
+        1..=MAX_LEN => Ok(()),
+        _ => Err(to_py(Error::Limit { what: "a key in bytes", limit: MAX_LEN as u64, found: len as u64 })),
     }
 }

@@ -1,13 +1,15 @@
 //! Asks for a secret on the terminal, straight into locked memory.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use strongroom_core::error::{Error, Result};
 use strongroom_secmem::Secret;
 use zeroize::Zeroizing;
+
+use crate::control::read_or_signal;
 
 /// Asks on the controlling terminal, without echo; whatever stdin and stdout are.
 pub(crate) fn ask(prompt: &str) -> Result<Secret> {
@@ -17,26 +19,26 @@ pub(crate) fn ask(prompt: &str) -> Result<Secret> {
     // before the prompt: whoever answers it at once is neither shown nor lost
     let quiet = Quiet::new(&terminal)?;
     (&terminal).write_all(prompt.as_bytes()).map_err(failed())?;
-    let line = line(&mut &terminal);
+    let line = line(&terminal);
     drop(quiet);
     (&terminal).write_all(b"\n").map_err(failed())?;
     line
 }
 
-fn line(terminal: &mut impl Read) -> Result<Secret> {
-    let mut bytes = Zeroizing::new([0; LONGEST]);
+fn line(terminal: &File) -> Result<Secret> {
+    let mut bytes = Zeroizing::new([0; LONGEST + 1]);
     let mut len = 0;
-    while len < LONGEST {
-        match terminal.read(&mut bytes[len..=len]) {
-            Ok(0) => break,
-            Ok(_) if bytes[len] == b'\n' => break,
-            Ok(_) => len += 1,
-            Err(error) => return Err(Error::io_unnamed("read the terminal")(error)),
+    while len <= LONGEST {
+        let count = read_or_signal(terminal, &mut bytes[len..=len], Error::io_unnamed("read the terminal"))?;
+        if count == 0 || bytes[len] == b'\n' {
+            break;
         }
+        len += 1;
     }
     match len {
         0 => Err(Error::Misuse("the passphrase is empty".into())),
-        _ => Ok(Secret::copy_from(&bytes[..len])?),
+        1..=LONGEST => Ok(Secret::copy_from(&bytes[..len])?),
+        _ => Err(Error::Limit { what: "a passphrase", limit: LONGEST as u64, found: len as u64 }),
     }
 }
 
@@ -65,4 +67,5 @@ impl Drop for Quiet<'_> {
     }
 }
 
+/// Bytes of a passphrase at most.
 const LONGEST: usize = 4096;
