@@ -5,12 +5,31 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 
 from strongroom import errors
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 MODULES = ("strongroom", "strongroom.client", "strongroom.keyring")
+# what calls return and nobody imports
+RETURNED = (
+    "strongroom.client.admin.Keys",
+    "strongroom.client.admin.Classes",
+    "strongroom.client.fileobj.MessageReader",
+    "strongroom.client.fileobj.MessageFileWriter",
+    "strongroom.client.results.FileResult",
+    "strongroom.client.results.TreeResult",
+    "strongroom.client.results.MessageInfo",
+    "strongroom.client.results.WhyInfo",
+    "strongroom.client.trees.TreeFailure",
+    "strongroom.home.InitResult",
+    "strongroom.model.DataClass",
+    "strongroom.model.Key",
+    "strongroom.model.KeyVersion",
+    "strongroom.model.KeyState",
+)
 
 
 def pages() -> dict[Path, str]:
@@ -49,7 +68,7 @@ def classes() -> list[type[errors.StrongroomError]]:
 
 def api_page() -> str:
     sections = [section for name in MODULES if (section := module_section(name))]
-    return "\n".join([GENERATED, "# Python API", "", *sections])
+    return "\n".join([GENERATED, "# Python API", "", *sections, returned_section()])
 
 
 def module_section(name: str) -> str:
@@ -63,15 +82,36 @@ def module_section(name: str) -> str:
     return "\n".join(parts)
 
 
+def returned_section() -> str:
+    parts = ["## What the calls return", ""]
+    for path in RETURNED:
+        module, _, name = path.rpartition(".")
+        parts += returned(name, getattr(importlib.import_module(module), name))
+    return "\n".join(parts)
+
+
 def member_section(name: str, value: object) -> list[str]:
-    if isinstance(value, type) and issubclass(value, BaseException):
+    if not isinstance(value, type):
+        return entry("###", name, value)
+    if issubclass(value, BaseException):
         return []
-    parts = entry("###", name, value)
-    if isinstance(value, type):
-        for member, attribute in vars(value).items():
-            if not member.startswith("_") and inspect.getdoc(attribute):
-                parts += entry("####", f"{name}.{member}", getattr(attribute, "__func__", attribute))
+    return [*entry("###", name, value), *methods(name, value)]
+
+
+def methods(name: str, value: type) -> list[str]:
+    parts = []
+    for member, attribute in vars(value).items():
+        if not member.startswith("_") and inspect.getdoc(attribute):
+            parts += entry("####", f"{name}.{member}", getattr(attribute, "__func__", attribute))
     return parts
+
+
+def returned(name: str, value: type) -> list[str]:
+    """A class that only the library makes: its fields or values in place of a constructor."""
+    if not is_dataclass(value) and not issubclass(value, Enum):
+        return [f"### {name}", "", text(value), "", *methods(name, value)]
+    lines = [str(item) for item in value] if issubclass(value, Enum) else [f"{f.name}: {f.type}" for f in fields(value)]
+    return [f"### {name}", "", "```text", *lines, "```", "", text(value), ""]
 
 
 def entry(level: str, name: str, value: object) -> list[str]:
