@@ -191,6 +191,16 @@ def test_a_writer_opened_while_handling_an_exception_is_closed_like_any_other(
     assert room.decrypt(path.read_bytes()) == b"what went wrong"
 
 
+def test_threads_share_a_writer_without_a_deadlock(room: strongroom.Room, tmp_path: Path) -> None:
+    with room.open(tmp_path / "shared.sr", "wb") as file, ThreadPoolExecutor(4) as pool:
+        writing = [pool.submit(file.write, BIG) for _ in range(40)]
+        telling = [pool.submit(file.tell) for _ in range(400)]
+        assert [future.result(60) for future in writing] == [len(BIG)] * 40
+        assert all(future.result(60) % len(BIG) == 0 for future in telling)
+    with room.open(tmp_path / "shared.sr") as file:
+        assert file.seek(0, io.SEEK_END) == 40 * len(BIG)
+
+
 def test_signed_messages_have_no_ranges(room: strongroom.Room, tmp_path: Path) -> None:
     room.classes.create("signed", suite=0x0578)
     path = tmp_path / "signed.sr"

@@ -238,9 +238,13 @@ impl MessageWriter {
         })
     }
 
-    fn tell(&self) -> PyResult<u64> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().map(job::Writer::position).ok_or_else(closed).map_err(to_py)
+    // a writing thread holds the lock while it asks for the GIL, so nobody may wait for the lock with the GIL held
+    fn tell(&self, py: Python<'_>) -> PyResult<u64> {
+        let tell = || {
+            let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            held.as_ref().map(job::Writer::position).ok_or_else(closed)
+        };
+        py.detach(tell).map_err(to_py)
     }
 
     #[pyo3(signature = (control = None))]
@@ -251,8 +255,8 @@ impl MessageWriter {
         })
     }
 
-    fn abort(&self) {
-        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    fn abort(&self, py: Python<'_>) {
+        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
     }
 }
 

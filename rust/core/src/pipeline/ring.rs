@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use zeroize::Zeroize;
 
 use super::Control;
 use crate::error::{Error, Result};
@@ -24,6 +25,14 @@ pub struct Stage<U> {
     pub input: Vec<u8>,
     /// What `work` made of it.
     pub output: Vec<u8>,
+}
+
+impl<U> Drop for Stage<U> {
+    /// One of the two has held plaintext.
+    fn drop(&mut self) {
+        self.input.zeroize();
+        self.output.zeroize();
+    }
 }
 
 /// Runs a stream to its end.
