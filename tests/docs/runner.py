@@ -1,6 +1,6 @@
 """Runs the code of a Markdown page as a reader would type it, top to bottom.
 
-- ```python blocks run in one namespace a page.
+- ```python blocks run in one namespace a page. With `file=NAME` after the language, a block becomes that file instead.
 - ```console blocks: lines after `$ ` are commands; what stands below must be printed (`...` matches anything).
   STRONGROOM_ variables that a command exports are there for the rest of the page.
 - `no-run` after the language skips a block: for commands that a test cannot or must not run.
@@ -30,11 +30,12 @@ FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<code>.*?)^```$", re.MULTILINE | 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its code, and the line of the page it starts at."""
+    """A fenced block: its language, its code, the line of the page it starts at, and the file that it is to become."""
 
     language: str
     code: str
     line: int
+    file: str | None = None
 
 
 def blocks(markdown: str) -> Iterator[Block]:
@@ -42,7 +43,8 @@ def blocks(markdown: str) -> Iterator[Block]:
     for match in FENCE.finditer(markdown):
         words = match["info"].split()
         if words and words[0] in {"python", "console"} and "no-run" not in words:
-            yield Block(words[0], match["code"], markdown.count("\n", 0, match.start()) + 2)
+            file = next((word.removeprefix("file=") for word in words if word.startswith("file=")), None)
+            yield Block(words[0], match["code"], markdown.count("\n", 0, match.start()) + 2, file)
 
 
 def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +52,7 @@ def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     markdown = page.read_text()
     found = list(blocks(markdown))
     monkeypatch.chdir(folder)
-    for name in [name for name in os.environ if name.startswith("STRONGROOM_")]:
+    for name in [name for name in os.environ if name.startswith(("STRONGROOM_", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("STRONGROOM_HOME", str(folder / "home"))
     monkeypatch.setenv("HOME", str(folder))
@@ -60,7 +62,9 @@ def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         make_room(folder, monkeypatch)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in found:
-        if block.language == "python":
+        if block.file is not None:
+            (folder / block.file).write_text(block.code)
+        elif block.language == "python":
             run_python(block, page, namespace)
         else:
             run_console(block, page, monkeypatch)
@@ -84,7 +88,8 @@ def run_console(block: Block, page: Path, monkeypatch: pytest.MonkeyPatch) -> No
             script = f"{command}\nstatus=$?; env -0 >{exported.name}; exit $status"
             done = subprocess.run(
                 ["bash", "-c", script],
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 text=True,
                 check=False,
                 timeout=120,
@@ -93,10 +98,9 @@ def run_console(block: Block, page: Path, monkeypatch: pytest.MonkeyPatch) -> No
             for name, _, value in (line.partition("=") for line in exported.read().decode().split("\0")):
                 if name.startswith("STRONGROOM_"):
                     monkeypatch.setenv(name, value)
-        printed = done.stdout + done.stderr
         where = f"{page.name}:{block.line}: $ {command}"
-        assert done.returncode == 0, f"{where}\nexit code {done.returncode}\n{printed}"
-        assert matches(expected, printed), f"{where}\nexpected:\n{expected}\nprinted:\n{printed}"
+        assert done.returncode == 0, f"{where}\nexit code {done.returncode}\n{done.stdout}"
+        assert matches(expected, done.stdout), f"{where}\nexpected:\n{expected}\nprinted:\n{done.stdout}"
 
 
 def steps(code: str) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,12 @@ def test_a_page_remembers_what_it_exports(tmp_path: Path, monkeypatch: pytest.Mo
     run_page(page, tmp_path, monkeypatch)
 
 
+def test_a_block_may_become_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python file=a.py\nprint(1)\n```\n```console\n$ python a.py\n1\n```\n")
+    run_page(page, tmp_path, monkeypatch)
+
+
 def test_a_planted_dead_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "other.md").write_text("# A heading, here\n")
     page = tmp_path / "page.md"
