@@ -50,7 +50,8 @@ test-rust: $(INSTALLED) ## the tests of the Rust crates, on the vectors that .ve
 
 .PHONY: test-python
 test-python: build ## the tests of the package, the architecture and the docs
-	pytest --quiet
+	tools/needs.sh tests
+	pytest --quiet -rs
 
 .PHONY: bench
 bench: build ## read the throughput against the bare cipher; on a quiet machine

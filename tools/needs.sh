@@ -1,8 +1,16 @@
 #!/usr/bin/env bash
-# Checks what the build needs; installs from Debian only what is missing.
+# Checks what the build needs, or with `tests` what the tests need; installs from Debian only what is missing.
 set -euo pipefail
 
 main() {
+    case ${1:-build} in
+        build) build ;;
+        tests) tests ;;
+        *) fail "usage: needs.sh [build|tests]" ;;
+    esac
+}
+
+build() {
     local missing=()
     command -v cc >/dev/null || missing+=(build-essential)
     command -v python3 >/dev/null || missing+=(python3)
@@ -12,6 +20,11 @@ main() {
     fi
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "Python 3.11 or newer is needed"
     command -v cargo >/dev/null || fail "Rust is needed: install it with rustup, then run make again"
+}
+
+tests() {
+    # strace kills a process at a chosen system call
+    command -v strace >/dev/null || install strace || echo "needs: no strace here: the tests that use it are skipped"
 }
 
 install() {
@@ -30,4 +43,4 @@ fail() {
     exit 1
 }
 
-main
+main "$@"
