@@ -77,8 +77,6 @@ REPORT_IT = "please report it; STRONGROOM_DEBUG=1 shows where it happened"
 NEXT_STEPS = {
     "room.not-found": "make one with `strongroom init`, or name it with --home",
     "room.exists": "it is left as it is; name another place with --home",
-    "room.locked": "give --passphrase-file, --key-file or another unlock option",
-    "room.bad-passphrase": "check which passphrase, key file or recovery kit belongs to this room",
     "key.not-found": "`strongroom why FILE` shows which key it needs",
     "key.state": "`strongroom why FILE` shows the state of its key",
     "authentication": "the data, its context or its key is not what it was encrypted with; nothing was written",
