@@ -61,7 +61,6 @@ def test_the_json_of_a_job(room: FakeRoom, capsys: PRINTED) -> None:
         ["encrypt", "d", "-"],
         ["keys", "rotate"],
         ["init", "--recovery-file", "x", "--no-recovery"],
-        ["init"],
     ],
     ids=" ".join,
 )

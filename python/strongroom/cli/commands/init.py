@@ -46,16 +46,18 @@ class Seals:
 def command(report: Report, seals: Seals, no_recovery: bool) -> None:
     """Make a room.
 
-    It opens with a passphrase, a key file or both, and with the recovery kit: 24 words that are shown once. Keep them
-    on paper, away from this machine.
+    It opens with a passphrase, a key file or both, and with the recovery kit: 24 words that are shown once, on a
+    terminal only. Keep them on paper, away from this machine.
     """
     if no_recovery and seals.recovery_file:
         raise click.UsageError("--recovery-file and --no-recovery exclude each other.")
-    shows_words = not (no_recovery or seals.recovery_file)
-    if shows_words and (report.json or not sys.stderr.isatty()):
-        raise click.UsageError("Nobody would see the recovery kit: give --recovery-file PATH or --no-recovery.")
+    wants_words = not (no_recovery or seals.recovery_file)
+    # anywhere but on a terminal, the words would end up in somebody's log
+    sees_words = sys.stderr.isatty() and not report.json
     made = make(seals)
-    say(report, made, seals, shows_words=shows_words)
+    say(report, made, seals, shows_words=wants_words and sees_words)
+    if wants_words and not sees_words:
+        report.aside("no terminal to show the recovery kit on, so there is none: --recovery-file PATH writes one")
 
 
 def make(seals: Seals) -> InitResult:
