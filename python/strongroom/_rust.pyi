@@ -76,7 +76,7 @@ class RsaWrappingKey:
 
 @final
 class EcdhWrappingKey:
-    """Our half of a raw ECDH agreement on P-256, P-384 or P-521; with `public_pem`, only with that other party."""
+    """Our half of a raw ECDH agreement on P-256, P-384 or P-521; `public_pem` is ours, or the only other party."""
 
     def __new__(cls, *, private_pem: Buffer, public_pem: Buffer | None) -> EcdhWrappingKey: ...
     def unwrap(self, edk: Edk, context: Mapping[str, str]) -> DataKey: ...

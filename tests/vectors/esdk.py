@@ -65,8 +65,8 @@ def dafny_keyring(description: dict[str, Any], keys: dict[str, Any]) -> Keyring:
         return dafny_keyring(description["underlying"], keys)
     if kind == "raw-ecdh":
         material = keys[description["recipient"]]
-        pem = material.get("recipient-material") if description["schema"] == "static" else None
-        return RawEcdhKeyring(private_pem=(pem or material["recipient-material"]).encode())
+        public = f"-----BEGIN PUBLIC KEY-----\n{material['recipient-material-public-key']}\n-----END PUBLIC KEY-----\n"
+        return RawEcdhKeyring(private_pem=material["recipient-material"].encode(), public_pem=public.encode())
     material = keys[description["key"]]
     namespace, name = description["provider-id"], material["key-id"]
     if description["encryption-algorithm"] == "aes":

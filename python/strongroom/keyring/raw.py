@@ -96,8 +96,8 @@ class RawRsaKeyring(_Generates):
 class RawEcdhKeyring(_Generates):
     """Unwraps data keys that were agreed by ECDH on P-256, P-384 or P-521. Reads only.
 
-    `private_pem` is our key (PKCS#8), as recipient or as sender; with `public_pem`, the other party's public key
-    (SubjectPublicKeyInfo), only data keys agreed with that party are accepted.
+    `private_pem` is our key (PKCS#8), as recipient or as sender. `public_pem` (SubjectPublicKeyInfo) is its own public
+    half, which changes nothing, or the other party's: then only data keys agreed with that party are accepted.
     """
 
     def __init__(self, *, private_pem: Buffer, public_pem: Buffer | None = None) -> None:

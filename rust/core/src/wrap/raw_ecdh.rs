@@ -25,13 +25,15 @@ pub struct RawEcdh {
 }
 
 impl RawEcdh {
-    /// From PEM: our private key (PKCS#8), and the other party's public key (SubjectPublicKeyInfo) to accept no other.
-    pub fn new(private_pem: &[u8], peer_pem: Option<&[u8]>) -> Result<Self> {
+    /// From PEM: our private key (PKCS#8), and a public key (SubjectPublicKeyInfo): our own, as half of a pair, or the
+    /// other party's, to accept no other.
+    pub fn new(private_pem: &[u8], public_pem: Option<&[u8]>) -> Result<Self> {
         let key = PrivateKey::from_pkcs8(&pem::decode(private_pem, pem::PRIVATE_KEY)?)?;
         let point = key.public_key()?;
-        let peer = peer_pem
+        let named = public_pem
             .map(|document| public_point(&key, &pem::decode(document, pem::PUBLIC_KEY)?))
             .transpose()?;
+        let peer = named.filter(|named| *named != point);
         Ok(RawEcdh { key, point, peer })
     }
 
