@@ -100,7 +100,10 @@ def member_section(name: str, value: object) -> list[str]:
 
 def methods(name: str, value: type) -> list[str]:
     parts = []
-    for member, attribute in vars(value).items():
+    # Python keeps the order of the source; the attributes of a Rust class have none
+    in_order = sorted(vars(value)) if value.__module__ == "strongroom.crypto" else vars(value)
+    for member in in_order:
+        attribute = vars(value)[member]
         if not member.startswith("_") and inspect.getdoc(attribute):
             parts += entry("####", f"{name}.{member}", getattr(attribute, "__func__", attribute))
     return parts

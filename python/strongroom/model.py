@@ -29,7 +29,7 @@ class KeyState(StrEnum):
 class DataClass:
     """A kind of data, and so how it is protected: which KEK, which suite, and how long a data key may be reused.
 
-    `suite` is an algorithm suite id of the AWS Encryption SDK, `frame_length` is in bytes (from 1 to below 2³¹), and
+    `suite` is an algorithm suite id of the AWS Encryption SDK, `frame_length` is in bytes (1 … 16 MiB), and
     `lease_seconds` is how long a released data key may be used; 0 means once. `max_messages` and `max_bytes` bound
     one data key.
     """

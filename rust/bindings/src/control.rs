@@ -29,16 +29,19 @@ impl Control {
         Control { workers, progress: Arc::default() }
     }
 
+    /// Threads to use, the caller's own included.
     #[getter]
     fn workers(&self) -> usize {
         self.workers
     }
 
+    /// Plaintext bytes processed so far.
     #[getter]
     fn bytes_done(&self) -> u64 {
         self.progress.bytes_done.load(Ordering::Relaxed)
     }
 
+    /// Plaintext bytes in all, 0 while nobody knows.
     #[getter]
     fn bytes_total(&self) -> u64 {
         self.progress.bytes_total.load(Ordering::Relaxed)
@@ -49,20 +52,24 @@ impl Control {
         self.progress.bytes_total.store(total, Ordering::Relaxed);
     }
 
+    /// Files of a tree done so far.
     #[getter]
     fn files_done(&self) -> u64 {
         self.progress.files_done.load(Ordering::Relaxed)
     }
 
+    /// Files of a tree in all, 0 while nobody knows.
     #[getter]
     fn files_total(&self) -> u64 {
         self.progress.files_total.load(Ordering::Relaxed)
     }
 
+    /// Asks the job to stop at its next run of frames; it raises `Cancelled`.
     fn cancel(&self) {
         self.progress.cancel();
     }
 
+    /// Whether someone asked the job to stop.
     #[getter]
     fn cancelled(&self) -> bool {
         self.progress.is_cancelled()

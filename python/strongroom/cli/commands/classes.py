@@ -55,7 +55,7 @@ def show_class(report: Report, name: str, unlock: options.Unlock) -> None:
 )
 @click.option(
     "--frame-length",
-    type=click.IntRange(1, 2**31 - 1),
+    type=click.IntRange(1, 16 << 20),
     default=65536,
     show_default=True,
     metavar="BYTES",
