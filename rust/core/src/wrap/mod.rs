@@ -10,9 +10,28 @@ pub use raw_ecdh::RawEcdh;
 pub use raw_rsa::RawRsa;
 pub use room::{Kdf, MacKey, RootKey};
 
+use strongroom_secmem::{MAX_LEN, Secret};
+
+use crate::error::{Error, Result};
+use crate::key::{Nonce, TAG_LEN};
+use crate::primitives::aead::AeadKey;
+
+/// Opens a wrapped key, `ciphertext │ tag 16`, where it will live.
+fn open(schedule: &AeadKey, nonce: Nonce, aad: &[u8], wrapped: &[u8]) -> Result<Secret> {
+    let (ciphertext, tag) = wrapped.split_last_chunk::<TAG_LEN>().ok_or(Error::Authentication)?;
+    // a stranger chose the length: one that no key has says nothing about the keys at hand
+    if !(1..=MAX_LEN).contains(&ciphertext.len()) {
+        return Err(Error::Authentication);
+    }
+    Secret::fill_with(ciphertext.len(), |out| {
+        out.copy_from_slice(ciphertext);
+        schedule.open_in_place(nonce, aad, out, tag)
+    })
+}
+
 #[cfg(test)]
 mod altered {
-    use crate::error::{Error, Result};
+    use super::*;
 
     /// Every bit flipped, every truncation, one byte more: each must be an authentication failure.
     pub(super) fn all_refused<T: std::fmt::Debug>(bytes: &[u8], open: impl Fn(&[u8]) -> Result<T>) {

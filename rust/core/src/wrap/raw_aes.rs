@@ -8,9 +8,10 @@
 use strongroom_secmem::Secret;
 use zeroize::Zeroizing;
 
+use super::open;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::key::{DataKey, Edk, NONCE_LEN, Nonce, TAG_LEN};
+use crate::key::{DataKey, Edk, NONCE_LEN, Nonce};
 use crate::primitives::aead::AeadKey;
 use crate::primitives::rng;
 use crate::suite::Aead;
@@ -48,16 +49,7 @@ impl RawAes {
     /// Unwraps what [`wrap`](Self::wrap) made. An EDK of another key is an authentication failure like any other.
     pub fn unwrap(&self, edk: &Edk, namespace: &str, name: &str, context: &Context) -> Result<DataKey> {
         let nonce = nonce(edk, namespace, name).ok_or(Error::Authentication)?;
-        let split =
-            edk.ciphertext.len().checked_sub(TAG_LEN).filter(|&len| len > 0).ok_or(Error::Authentication)?;
-        let (ciphertext, tag) = edk.ciphertext.split_at(split);
-        let schedule = self.schedule()?;
-        let aad = context.serialize();
-        let secret = Secret::fill_with(ciphertext.len(), |out| {
-            out.copy_from_slice(ciphertext);
-            schedule.open_in_place(Nonce(nonce), &aad, out, tag)
-        })?;
-        Ok(DataKey::new(secret))
+        open(&self.schedule()?, Nonce(nonce), &context.serialize(), &edk.ciphertext).map(DataKey::new)
     }
 
     /// Expanded for each use and wiped after it: the schedule holds the key, outside of locked memory.
@@ -142,6 +134,16 @@ mod tests {
         all_refused(&edk.provider_info, |altered| {
             key.unwrap(&Edk { provider_info: altered.to_vec(), ..edk.clone() }, "ns", "name", &context)
         });
+    }
+
+    #[test]
+    fn a_wrapped_key_of_no_keys_length_does_not_open() {
+        let (key, context) = (key(32), context("acme"));
+        let edk = key.wrap(&data_key(), "ns", "name", &context).unwrap();
+        for len in [0, 16, 17, 65_488, 65_489, 65_535] {
+            let altered = Edk { ciphertext: vec![1; len], ..edk.clone() };
+            refused(&key.unwrap(&altered, "ns", "name", &context));
+        }
     }
 
     #[test]

@@ -5,12 +5,13 @@
 //! ciphertext:    salt 32 │ commitment 32 │ wrapped data key │ tag 16
 //! ```
 
-use strongroom_secmem::{Secret, ct_eq};
+use strongroom_secmem::ct_eq;
 use zeroize::Zeroizing;
 
+use super::open;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::key::{DataKey, Edk, NONCE_LEN, Nonce, TAG_LEN};
+use crate::key::{DataKey, Edk, NONCE_LEN, Nonce};
 use crate::primitives::aead::AeadKey;
 use crate::primitives::ecdh::{PrivateKey, kbkdf_sha384, public_point};
 use crate::primitives::pem;
@@ -58,14 +59,8 @@ impl RawEcdh {
             return Err(Error::Authentication);
         }
         // 3. the data key
-        let split = rest.len().checked_sub(TAG_LEN).filter(|&len| len > 0).ok_or(Error::Authentication)?;
-        let (ciphertext, tag) = rest.split_at(split);
         let wrapping_key = AeadKey::new(Aead::Aes256Gcm, &derived[32..])?;
-        let secret = Secret::fill_with(ciphertext.len(), |out| {
-            out.copy_from_slice(ciphertext);
-            wrapping_key.open_in_place(Nonce([0; NONCE_LEN]), &info, out, tag)
-        })?;
-        Ok(DataKey::new(secret))
+        open(&wrapping_key, Nonce([0; NONCE_LEN]), &info, rest).map(DataKey::new)
     }
 
     fn derive(&self, theirs: &[u8], fixed_info: &[u8], salt: &[u8; 32]) -> Result<Zeroizing<[u8; 64]>> {

@@ -6,7 +6,7 @@
 
 use strongroom_secmem::Secret;
 
-use super::RawAes;
+use super::{RawAes, open};
 use crate::error::{Error, Result};
 use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
 use crate::primitives::aead::AeadKey;
@@ -133,12 +133,7 @@ fn unwrap(under: &Secret, wrapped: &[u8], aad: &[u8]) -> Result<Secret> {
         return Err(Error::Authentication);
     }
     let (nonce, rest) = wrapped.split_first_chunk::<NONCE_LEN>().ok_or(Error::Authentication)?;
-    let (ciphertext, tag) = rest.split_at(KEY_LEN);
-    let schedule = AeadKey::new(Aead::Aes256Gcm, under.expose()?)?;
-    Secret::fill_with(KEY_LEN, |out| {
-        out.copy_from_slice(ciphertext);
-        schedule.open_in_place(Nonce(*nonce), aad, out, tag)
-    })
+    open(&AeadKey::new(Aead::Aes256Gcm, under.expose()?)?, Nonce(*nonce), aad, rest)
 }
 
 const KEY_LEN: usize = 32;
