@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation, Mode
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from strongroom.crypto import (
     AesWrappingKey,
     DataKey,
@@ -42,6 +50,23 @@ def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
 def rsa_key() -> RsaWrappingKey:
     return RsaWrappingKey(
         private_pem=pem(rsa.generate_private_key(65537, 2048)), public_pem=None, padding="oaep-sha256"
+    )
+
+
+def ecdh_edk(recipient: ec.EllipticCurvePublicKey, data_key: bytes) -> Edk:
+    """What a sender of another implementation writes, under an empty encryption context."""
+    sender, salt = ec.generate_private_key(recipient.curve), os.urandom(32)
+    points = [key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint) for key in (recipient, sender.public_key())]
+    curve = {"secp256r1": b"p256", "secp384r1": b"p384", "secp521r1": b"p521"}[recipient.curve.name]
+    fixed = b"ecdh-key-derivation\0" + curve + b"\0HMAC_SHA384\0" + points[1] + points[0] + b"\0\1\0"
+    info = fixed + b"\0" + salt + (8 * 64).to_bytes(4)
+    kdf = KBKDFHMAC(
+        SHA384(), Mode.CounterMode, 64, 4, None, CounterLocation.BeforeFixed, label=None, context=None, fixed=info
+    )
+    derived = kdf.derive(sender.exchange(ec.ECDH(), recipient))
+    provider_info = b"\1" + b"".join(len(point).to_bytes(4) + point for point in points)
+    return Edk(
+        "raw-ecdh", provider_info, salt + derived[:32] + AESGCM(derived[32:]).encrypt(bytes(12), data_key, fixed)
     )
 
 
@@ -160,11 +185,17 @@ def test_closed_keys_are_gone() -> None:
 
 
 FORK = """
-import os
-from strongroom.crypto import AesWrappingKey, DataKey, Kdf, MacKey, RootKey, Secret
+import os, sys
+from strongroom.crypto import (
+    AesWrappingKey, DataKey, EcdhWrappingKey, Edk, Kdf, MacKey, RootKey, RsaWrappingKey, Secret,
+)
 from strongroom.errors import KeyUnavailable
 secret, root, kek, mac, dek = Secret.random(), RootKey.generate(), AesWrappingKey.generate(), MacKey.generate(), DataKey.generate()
 edk = kek.wrap(dek, "ns", "name", {})
+rsa = RsaWrappingKey(private_pem=sys.argv[1].encode(), public_pem=None, padding="oaep-sha256")
+rsa_edk = rsa.wrap(dek, "ns", "name")
+ecdh = EcdhWrappingKey(private_pem=sys.argv[2].encode(), public_pem=None)
+agreed = Edk("raw-ecdh", bytes.fromhex(sys.argv[3]), bytes.fromhex(sys.argv[4]))
 uses = [
     lambda: secret.recovery_words(),
     lambda: root.seal(secret, Kdf.hkdf_sha256(b"salt"), b""),
@@ -173,6 +204,8 @@ uses = [
     lambda: AesWrappingKey.generate().wrap(dek, "ns", "name", {}),
     lambda: mac.sign(b"row"),
     lambda: dek == dek,
+    lambda: rsa.unwrap(rsa_edk, "ns", "name"),
+    lambda: ecdh.unwrap(agreed, {}),
 ]
 def unavailable():
     for use in uses:
@@ -188,7 +221,11 @@ print(len(uses), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), sum(unavail
 
 
 def test_keys_stay_behind_in_a_fork() -> None:
-    ran = subprocess.run([sys.executable, "-c", FORK], capture_output=True, check=True, timeout=60)
+    agreeing = ec.generate_private_key(ec.SECP256R1())
+    edk = ecdh_edk(agreeing.public_key(), CANARY)
+    documents = [pem(key).decode() for key in (rsa.generate_private_key(65537, 2048), agreeing)]
+    arguments = [*documents, edk.provider_info.hex(), edk.ciphertext.hex()]
+    ran = subprocess.run([sys.executable, "-c", FORK, *arguments], capture_output=True, check=True, timeout=60)
     uses, refused_in_child, refused_in_parent = map(int, ran.stdout.split())
     assert (refused_in_child, refused_in_parent) == (uses, 0)
 
@@ -309,6 +346,18 @@ def altered_copies(data: bytes) -> Iterator[bytes]:
     for length in range(len(data)):
         yield data[:length]
     yield data + b"\0"
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: curve.name)
+def test_an_agreed_edk_of_another_implementation_opens(curve: ec.EllipticCurve) -> None:
+    ours = ec.generate_private_key(curve)
+    edk = ecdh_edk(ours.public_key(), CANARY)
+    key = EcdhWrappingKey(private_pem=pem(ours), public_pem=None)
+    assert key.unwrap(edk, {}) == DataKey.from_caller(CANARY)
+    stranger = EcdhWrappingKey(private_pem=pem(ec.generate_private_key(curve)), public_pem=None)
+    for unwrap in (lambda: key.unwrap(edk, CONTEXT), lambda: stranger.unwrap(edk, {})):
+        with pytest.raises(AuthenticationFailed):
+            unwrap()
 
 
 def test_an_altered_sealed_root_is_refused() -> None:

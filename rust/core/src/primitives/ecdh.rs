@@ -3,16 +3,18 @@
 use aws_lc_rs::agreement::{self as lc, ParsedPublicKey, UnparsedPublicKey};
 use aws_lc_rs::encoding::{AsBigEndian, EcPublicKeyCompressedBin};
 use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkdf_ctr_hmac};
+use strongroom_secmem::Generation;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::suite::Curve;
 
-/// A private key on one of the curves.
+/// A private key on one of the curves. Refuses to work in a forked child.
 #[derive(Debug)]
 pub struct PrivateKey {
     key: lc::PrivateKey,
     curve: Curve,
+    generation: Generation,
 }
 
 impl PrivateKey {
@@ -22,7 +24,7 @@ impl PrivateKey {
             [(&lc::ECDH_P256, Curve::P256), (&lc::ECDH_P384, Curve::P384), (&lc::ECDH_P521, Curve::P521)];
         let found = curves.into_iter().find_map(|(algorithm, curve)| {
             let key = lc::PrivateKey::from_private_key_der(algorithm, der).ok()?;
-            Some(PrivateKey { key, curve })
+            Some(PrivateKey { key, curve, generation: Generation::current() })
         });
         found.ok_or_else(|| Error::Misuse("not a private key on P-256, P-384 or P-521 in PKCS#8".into()))
     }
@@ -41,6 +43,7 @@ impl PrivateKey {
 
     /// Agrees with the owner of a point, compressed or not, and gives the shared secret.
     pub fn agree(&self, point: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        self.generation.check()?;
         // AWS-LC would take a SubjectPublicKeyInfo as well: a second name for the same key
         if !self.curve.has_form_of_point(point) {
             return Err(Error::Authentication);

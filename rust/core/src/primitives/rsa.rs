@@ -5,6 +5,7 @@ use aws_lc_rs::rsa::{
     self as lc, OaepAlgorithm, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, Pkcs1PrivateDecryptingKey,
     Pkcs1PublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
+use strongroom_secmem::Generation;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, Result};
@@ -44,31 +45,35 @@ impl Padding {
     }
 }
 
-/// A private key of 2048 to 8192 bits.
+/// A private key of 2048 to 8192 bits. Refuses to work in a forked child.
 #[derive(Debug)]
-pub struct PrivateKey(PrivateDecryptingKey);
+pub struct PrivateKey {
+    key: PrivateDecryptingKey,
+    generation: Generation,
+}
 
 impl PrivateKey {
     /// From PKCS#8 DER.
     pub fn from_pkcs8(der: &[u8]) -> Result<Self> {
-        let key = PrivateDecryptingKey::from_pkcs8(der);
-        key.map(PrivateKey)
-            .map_err(|_| Error::Misuse("not an RSA private key of 2048 to 8192 bits in PKCS#8".into()))
+        let key = PrivateDecryptingKey::from_pkcs8(der)
+            .map_err(|_| Error::Misuse("not an RSA private key of 2048 to 8192 bits in PKCS#8".into()))?;
+        Ok(PrivateKey { key, generation: Generation::current() })
     }
 
     /// Its public half.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(self.0.public_key())
+        PublicKey(self.key.public_key())
     }
 
     /// Decrypts a short secret.
     pub fn decrypt(&self, padding: Padding, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-        let mut out = Zeroizing::new(vec![0; self.0.key_size_bytes()]);
+        self.generation.check()?;
+        let mut out = Zeroizing::new(vec![0; self.key.key_size_bytes()]);
         let opened = match padding.oaep() {
-            Some(algorithm) => OaepPrivateDecryptingKey::new(self.0.clone()).and_then(|key| {
+            Some(algorithm) => OaepPrivateDecryptingKey::new(self.key.clone()).and_then(|key| {
                 key.decrypt(algorithm, ciphertext, &mut out, None).map(|secret| secret.len())
             }),
-            None => Pkcs1PrivateDecryptingKey::new(self.0.clone())
+            None => Pkcs1PrivateDecryptingKey::new(self.key.clone())
                 .and_then(|key| key.decrypt(ciphertext, &mut out).map(|secret| secret.len())),
         };
         let len = opened.map_err(|_| Error::Authentication)?;

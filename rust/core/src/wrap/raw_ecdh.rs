@@ -41,6 +41,9 @@ impl RawEcdh {
     /// Unwraps a data key that was agreed with this key, as recipient or as sender.
     pub fn unwrap(&self, edk: &Edk, context: &Context) -> Result<DataKey> {
         // 1. who agreed
+        if edk.provider_id != PROVIDER {
+            return Err(Error::Authentication);
+        }
         let (recipient, sender) = points(&edk.provider_info).ok_or(Error::Authentication)?;
         let theirs = match (recipient == self.point, sender == self.point) {
             (true, _) => sender,
@@ -102,6 +105,7 @@ fn fixed_info(curve: Curve, recipient: &[u8], sender: &[u8], context: &Context) 
     .concat()
 }
 
+const PROVIDER: &str = "raw-ecdh";
 const VERSION: u8 = 1;
 
 #[cfg(test)]
@@ -129,7 +133,7 @@ mod tests {
         let tag = schedule.seal_in_place(Nonce([0; NONCE_LEN]), &info, &mut wrapped).unwrap();
         let point_len = 33_u32.to_be_bytes();
         Edk {
-            provider_id: "aws-kms-ecdh".to_owned(),
+            provider_id: PROVIDER.to_owned(),
             provider_info: [&[VERSION][..], &point_len, recipient, &point_len, &sender.point].concat(),
             ciphertext: [&salt, &derived[..32], &wrapped, &tag].concat(),
         }
@@ -145,6 +149,8 @@ mod tests {
             refused(&party.unwrap(&edk, &context("acmf")));
         }
         refused(&key(3).unwrap(&edk, &context("acme")));
+        let of_aws = Edk { provider_id: "aws-kms-ecdh".to_owned(), ..edk };
+        refused(&recipient.unwrap(&of_aws, &context("acme")));
     }
 
     #[test]
