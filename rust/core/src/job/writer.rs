@@ -22,6 +22,8 @@ pub struct Writer {
     capacity: usize,
     /// Frames written so far.
     written: u32,
+    /// Whether frames may have been sealed that `written` does not count: none is sealed twice.
+    failed: bool,
 }
 
 impl Writer {
@@ -37,10 +39,10 @@ impl Writer {
             workers.max(1) * frames_per_run(frame_length, RUN_BYTES) as usize * frame_length as usize;
         write_at(&target, sealer.header(), 0)?;
         let pending = zeroize::Zeroizing::new(Vec::with_capacity(capacity));
-        Ok(Writer { materials, sealer, target, signed, pending, capacity, written: 0 })
+        Ok(Writer { materials, sealer, target, signed, pending, capacity, written: 0, failed: false })
     }
 
-    /// Takes in more plaintext.
+    /// Takes in more plaintext. After an error it takes no more, and cannot be finished.
     pub fn write(&mut self, mut plaintext: &[u8], control: &Control<'_>) -> Result<()> {
         while !plaintext.is_empty() {
             // a full buffer is written only when more follows, so that the final frame is never empty for nothing
@@ -80,6 +82,9 @@ impl Writer {
     }
 
     fn flush(&mut self, is_last: bool, control: &Control<'_>) -> Result<()> {
+        if std::mem::replace(&mut self.failed, true) {
+            return Err(Error::Misuse("this writer failed before".into()));
+        }
         let body = self.body(is_last)?;
         let runs = self.runs(&body, is_last);
         match &mut self.signed {
@@ -102,6 +107,7 @@ impl Writer {
         self.written = if is_last { body.frames() } else { body.regular };
         // wipes all of it and leaves it empty
         zeroize::Zeroize::zeroize(&mut *self.pending);
+        self.failed = false;
         Ok(())
     }
 
