@@ -3,11 +3,15 @@
 
 mod common;
 
+use std::io;
 use std::sync::Arc;
 
-use common::{materials, plaintext};
-use strongroom_core::error::Error;
+use common::{data_key, materials, plaintext};
+use strongroom_core::context::Context;
+use strongroom_core::error::{Error, Result};
+use strongroom_core::job::stream::Incoming;
 use strongroom_core::job::{AtomicFile, Replace, Writer};
+use strongroom_core::message::{Caps, DecryptionMaterials};
 use strongroom_core::pipeline::{Control, Progress};
 
 /// A frame that was sealed as a regular one before the failure must not be sealed again as the final one: that would
@@ -28,4 +32,32 @@ fn a_writer_that_failed_seals_nothing_more() {
     assert!(matches!(writer.write(b"more", &control), Err(Error::Misuse(_))));
     assert!(matches!(writer.finish(&control), Err(Error::Misuse(_))));
     assert!(!path.exists());
+}
+
+/// A header of more than 128 KiB, so that much of the body has been read with it; the body is not framed.
+fn long_unframed_header() -> Vec<u8> {
+    let mut header = [&[2, 4, 0x78][..], &[9; 32], &[0, 0, 0, 3]].concat();
+    for _ in 0..3 {
+        header.extend([&[0, 0, 0, 0, 0xFF, 0xFF][..], &vec![1; 0xFFFF]].concat());
+    }
+    header.extend([&[1, 0, 0, 0, 0][..], &[0; 48]].concat());
+    header
+}
+
+fn read_unframed(caps: &Caps, body: impl io::Read + Send) -> Result<()> {
+    let header = long_unframed_header();
+    let incoming = Incoming::open(io::Read::chain(&header[..], body), caps)?;
+    let materials = DecryptionMaterials::new(incoming.header(), data_key(), &Context::default())?;
+    common::with_control(|control| incoming.decrypt(&materials, caps, io::sink(), control)).map(drop)
+}
+
+#[test]
+fn caps_hold_at_their_extremes() {
+    let least = Caps { unframed: 0, ..Caps::default() };
+    let most = Caps { unframed: u64::MAX, header: usize::MAX, ..Caps::default() };
+    // what claims no byte of plaintext goes on for ever, or is as long as it says and not authentic
+    let endless = read_unframed(&least, io::repeat(0));
+    assert!(matches!(endless, Err(Error::Malformed { .. })), "{endless:?}");
+    let forged = read_unframed(&most, &[0; 36][..]);
+    assert!(matches!(forged, Err(Error::Authentication)), "{forged:?}");
 }

@@ -79,7 +79,7 @@ fn stamp(metadata: &std::fs::Metadata) -> Stamp {
 pub(super) fn read_header(reader: &mut impl Read, caps: &Caps) -> Result<(Header, Vec<u8>)> {
     let mut bytes = Vec::new();
     for step in (0..).map(|doubling| FIRST_READ << doubling) {
-        let want = step.min(caps.header + FIRST_READ) - bytes.len();
+        let want = step.min(caps.header.saturating_add(FIRST_READ)) - bytes.len();
         let got = reader
             .take(want as u64)
             .read_to_end(&mut bytes)

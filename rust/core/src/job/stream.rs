@@ -218,11 +218,10 @@ impl<R: Read + Send> Incoming<R> {
     ) -> Result<Done> {
         let header = self.header;
         let mut message = header.encoded();
-        let beyond = header.len() as u64
-            + (UNFRAMED_HEAD + TAG_LEN + MAX_FOOTER_LEN) as u64
-            + caps.unframed.saturating_add(1);
+        let around = header.len() + UNFRAMED_HEAD + TAG_LEN + MAX_FOOTER_LEN + 1;
+        let beyond = caps.unframed.saturating_add(around as u64);
         message.append(&mut self.ahead);
-        let mut rest = self.reader.take(beyond - message.len() as u64);
+        let mut rest = self.reader.take(beyond.saturating_sub(message.len() as u64));
         rest.read_to_end(&mut message).map_err(Error::io_unnamed("read the message"))?;
         let located = Located::find(&header, &message)?;
         if located.plaintext_len() as u64 > caps.unframed {
