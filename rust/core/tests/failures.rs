@@ -5,6 +5,9 @@ mod common;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use common::{data_key, materials, plaintext};
 use strongroom_core::context::Context;
@@ -12,7 +15,7 @@ use strongroom_core::error::{Error, Result};
 use strongroom_core::job::stream::Incoming;
 use strongroom_core::job::{AtomicFile, Replace, Writer};
 use strongroom_core::message::{Caps, DecryptionMaterials};
-use strongroom_core::pipeline::{Control, Progress};
+use strongroom_core::pipeline::{Control, Progress, ordered};
 
 /// A frame that was sealed as a regular one before the failure must not be sealed again as the final one: that would
 /// be one nonce for two sets of associated data, which gives the authentication key away.
@@ -60,4 +63,47 @@ fn caps_hold_at_their_extremes() {
     assert!(matches!(endless, Err(Error::Malformed { .. })), "{endless:?}");
     let forged = read_unframed(&most, &[0; 36][..]);
     assert!(matches!(forged, Err(Error::Authentication)), "{forged:?}");
+}
+
+/// Runs it on a thread of its own; a panic there comes back as `None`.
+fn within_ten_seconds<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, waiting) = channel();
+    thread::spawn(move || {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        let _ = done.send(outcome.ok());
+    });
+    waiting.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+/// As a panic, never as the end of the stream, and whatever the other threads wait for.
+#[test]
+fn a_panic_in_any_part_of_a_ring_ends_it() {
+    for workers in [1, 2, 5] {
+        for part in ["read", "work", "write"] {
+            let ended = within_ten_seconds(move || {
+                let progress = Progress::default();
+                let control = Control { workers, progress: &progress, poll: &|| Ok(()) };
+                let fail = |at: &str, unit: u32| assert!(at != part || unit != 3, "on purpose");
+                let mut next = 0;
+                ordered::<u32>(
+                    &control,
+                    |stage| {
+                        next += 1;
+                        stage.unit = next;
+                        fail("read", next);
+                        Ok(next < 1000)
+                    },
+                    |stage| {
+                        fail("work", stage.unit);
+                        Ok(())
+                    },
+                    |stage| {
+                        fail("write", stage.unit);
+                        Ok(())
+                    },
+                )
+            });
+            assert!(ended.is_none(), "{workers} workers, {part}: {ended:?}");
+        }
+    }
 }

@@ -7,13 +7,13 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use zeroize::Zeroize;
 
-use super::Control;
+use super::{Control, Progress};
 use crate::error::{Error, Result};
 
 /// One slot of the ring: what was read and what was made of it. Buffers are reused.
@@ -56,19 +56,42 @@ pub fn ordered<U: Default + Send>(
         let _ = free_in.send(Stage::default());
     }
     thread::scope(|scope| {
-        scope.spawn(|| feed(control, read, free_out, full_in));
-        for _ in 0..workers {
+        let unfinished = Unfinished(control.progress);
+        start(scope, || feed(control, read, free_out, full_in))?;
+        for index in 0..workers {
             let (full_out, done_in) = (full_out.clone(), done_in.clone());
-            scope.spawn(|| attend(&work, full_out, done_in));
+            let started = start(scope, || attend(control, &work, full_out, done_in));
+            // where no more threads can be had, fewer do the work
+            if index == 0 {
+                started?;
+            }
         }
         drop((full_out, done_in));
-        let written = drain(control, write, done_out, free_in);
-        if written.is_err() {
-            // lets a reader that waits for input see that nobody wants it
-            control.progress.cancel();
-        }
-        written
+        drain(control, write, done_out, free_in)?;
+        unfinished.finish();
+        Ok(())
     })
+}
+
+fn start<'scope>(scope: &'scope Scope<'scope, '_>, task: impl FnOnce() + Send + 'scope) -> Result<()> {
+    let started = thread::Builder::new().spawn_scoped(scope, task);
+    started.map(drop).map_err(Error::io_unnamed("start a thread"))
+}
+
+/// Cancels the job when it is left early, by an error or a panic: a reader that waits for input must see that nobody
+/// wants it, and whoever waits for the slot of a thread that panicked that it will not come.
+struct Unfinished<'a>(&'a Progress);
+
+impl Unfinished<'_> {
+    fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 type Numbered<U> = (u64, Result<Stage<U>>);
@@ -93,16 +116,19 @@ fn feed<U>(
 }
 
 fn attend<U>(
+    control: &Control<'_>,
     work: &impl Fn(&mut Stage<U>) -> Result<()>,
     full: Receiver<Numbered<U>>,
     done: Sender<Numbered<U>>,
 ) {
+    let unfinished = Unfinished(control.progress);
     for (index, slot) in full {
         let slot = slot.and_then(|mut slot| work(&mut slot).map(|()| slot));
         if done.send((index, slot)).is_err() {
             return;
         }
     }
+    unfinished.finish();
 }
 
 fn drain<U>(
