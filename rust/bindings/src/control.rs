@@ -155,7 +155,8 @@ impl Signals {
     }
 }
 
-fn check_signals() -> Result<()> {
+/// Heard on the main thread only, as Python does.
+pub(crate) fn check_signals() -> Result<()> {
     Python::attach(|py| py.check_signals()).map_err(|error| Error::Caller(Box::new(error)))
 }
 

@@ -15,7 +15,7 @@ use strongroom_core::message;
 use strongroom_core::pipeline::Progress;
 
 use crate::buffer::duplicate;
-use crate::control::Control;
+use crate::control::{Control, check_signals};
 use crate::error::to_py;
 use crate::file::{Done, detached};
 use crate::header::{Caps, Header, caps};
@@ -108,7 +108,7 @@ enum Reader {
 impl Reader {
     fn of(object: &Bound<'_, PyAny>, progress: Arc<Progress>) -> PyResult<Self> {
         match descriptor(object)? {
-            Some(file) => Ok(Reader::Descriptor(DescriptorReader::new(file, progress))),
+            Some(file) => Ok(Reader::Descriptor(DescriptorReader::new(file, progress, check_signals))),
             None => Ok(Reader::Object(object.clone().unbind())),
         }
     }

@@ -65,13 +65,18 @@ impl Error {
     /// For `map_err`: says what was tried on which path.
     pub fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_path_buf();
-        move |source| Error::Io { op, path: Some(path), source }
+        move |source| of_io(op, Some(path), source)
     }
 
     /// For `map_err` where the object has no name.
     pub fn io_unnamed(op: &'static str) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Io { op, path: None, source }
+        move |source| of_io(op, None, source)
     }
+}
+
+/// An error that was carried through a reader or writer comes out as it went in.
+fn of_io(op: &'static str, path: Option<PathBuf>, source: io::Error) -> Error {
+    source.downcast().unwrap_or_else(|source| Error::Io { op, path, source })
 }
 
 impl std::fmt::Display for Error {

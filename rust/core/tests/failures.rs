@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use common::{data_key, materials, plaintext};
 use strongroom_core::context::Context;
 use strongroom_core::error::{Error, Result};
-use strongroom_core::job::stream::Incoming;
-use strongroom_core::job::{AtomicFile, Replace, Writer};
+use strongroom_core::job::stream::{self, Incoming};
+use strongroom_core::job::{AtomicFile, DescriptorReader, Replace, Writer};
 use strongroom_core::message::{Caps, DecryptionMaterials};
 use strongroom_core::pipeline::{Control, Progress, ordered};
 
@@ -106,4 +107,30 @@ fn a_panic_in_any_part_of_a_ring_ends_it() {
             assert!(ended.is_none(), "{workers} workers, {part}: {ended:?}");
         }
     }
+}
+
+/// A pipe to which nobody writes, and its other end, which keeps it open.
+fn silent_pipe() -> (File, impl Drop) {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    (File::from(reader), writer)
+}
+
+#[test]
+fn a_cancelled_reader_says_so() {
+    let (silent, _open) = silent_pipe();
+    let progress = Arc::new(Progress::default());
+    progress.cancel();
+    let reader = DescriptorReader::new(silent, Arc::clone(&progress), || Ok(()));
+    let header = Incoming::open(reader, &Caps::default());
+    assert!(matches!(header, Err(Error::Cancelled)), "{header:?}");
+}
+
+#[test]
+fn a_reader_that_waits_lets_signals_stop_it() {
+    let (silent, _open) = silent_pipe();
+    let interrupted = || Err(Error::Caller("interrupted".into()));
+    let reader = DescriptorReader::new(silent, Arc::default(), interrupted);
+    let materials = materials(0x0478, 4096);
+    let outcome = common::with_control(|control| stream::encrypt(&materials, reader, io::sink(), control));
+    assert!(matches!(outcome, Err(Error::Caller(_))), "{outcome:?}");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::Progress;
 
 /// Reads until the end, or until the job is cancelled.
@@ -15,12 +15,14 @@ use crate::pipeline::Progress;
 pub struct DescriptorReader {
     file: File,
     progress: Arc<Progress>,
+    poll: fn() -> Result<()>,
 }
 
 impl DescriptorReader {
-    /// Reads from this file; gives up when `progress` is cancelled.
-    pub fn new(file: File, progress: Arc<Progress>) -> Self {
-        DescriptorReader { file, progress }
+    /// Reads from this file; gives up when `progress` is cancelled. `poll` is called now and then while it has to wait,
+    /// on whichever thread reads.
+    pub fn new(file: File, progress: Arc<Progress>, poll: fn() -> Result<()>) -> Self {
+        DescriptorReader { file, progress, poll }
     }
 }
 
@@ -29,8 +31,10 @@ impl Read for DescriptorReader {
         loop {
             let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
             match poll(&mut waiting, Some(&LOOK_UP)) {
-                Ok(0) if self.progress.is_cancelled() => return Err(io::Error::other("cancelled")),
-                Ok(0) | Err(Errno::INTR) => {}
+                Ok(0) | Err(Errno::INTR) if self.progress.is_cancelled() => {
+                    return Err(io::Error::other(Error::Cancelled));
+                }
+                Ok(0) | Err(Errno::INTR) => (self.poll)().map_err(io::Error::other)?,
                 Ok(_) => return self.file.read(buffer),
                 Err(error) => return Err(error.into()),
             }
