@@ -14,7 +14,7 @@ use common::{data_key, materials, plaintext};
 use strongroom_core::context::Context;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::job::stream::{self, Incoming};
-use strongroom_core::job::{AtomicFile, DescriptorReader, Replace, Writer};
+use strongroom_core::job::{AtomicFile, DescriptorReader, Replace, SourceFile, Writer};
 use strongroom_core::message::{Caps, DecryptionMaterials};
 use strongroom_core::pipeline::{Control, Progress, ordered};
 
@@ -133,4 +133,14 @@ fn a_reader_that_waits_lets_signals_stop_it() {
     let materials = materials(0x0478, 4096);
     let outcome = common::with_control(|control| stream::encrypt(&materials, reader, io::sink(), control));
     assert!(matches!(outcome, Err(Error::Caller(_))), "{outcome:?}");
+}
+
+#[test]
+fn a_fifo_is_refused_rather_than_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let opened = within_ten_seconds(move || SourceFile::open(&path).map(drop)).unwrap();
+    assert!(matches!(opened, Err(Error::Misuse(_))), "{opened:?}");
 }

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::error::{Error, Result};
 use crate::message::{Caps, Header};
 
@@ -25,7 +27,10 @@ struct Stamp {
 impl SourceFile {
     /// Opens a regular file for reading.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        // a FIFO is opened at once, to be refused, and not when somebody writes to it
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = rustix::fs::open(path, flags, Mode::empty());
+        let file = file.map(File::from).map_err(|errno| Error::io("open", path)(errno.into()))?;
         Self::of(file, path)
     }
 
