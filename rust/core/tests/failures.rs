@@ -15,8 +15,10 @@ use strongroom_core::context::Context;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::job::stream::{self, Incoming};
 use strongroom_core::job::{AtomicFile, DescriptorReader, Replace, SourceFile, Writer};
-use strongroom_core::message::{Caps, DecryptionMaterials};
+use strongroom_core::key::DataKey;
+use strongroom_core::message::{Caps, DecryptionMaterials, Header, Opener};
 use strongroom_core::pipeline::{Control, Progress, ordered};
+use strongroom_secmem::Secret;
 
 /// A frame that was sealed as a regular one before the failure must not be sealed again as the final one: that would
 /// be one nonce for two sets of associated data, which gives the authentication key away.
@@ -64,6 +66,16 @@ fn caps_hold_at_their_extremes() {
     assert!(matches!(endless, Err(Error::Malformed { .. })), "{endless:?}");
     let forged = read_unframed(&most, &[0; 36][..]);
     assert!(matches!(forged, Err(Error::Authentication)), "{forged:?}");
+}
+
+/// Whoever knows a public key can wrap one; that the reader's key unwraps it does not make it a mistake of the reader.
+#[test]
+fn a_data_key_of_another_suites_length_is_not_authentic() {
+    let message = common::encrypt(&materials(0x0478, 4096), b"x");
+    let header = Header::parse(&message, &Caps::default()).unwrap();
+    let short = Arc::new(DataKey::new(Secret::copy_from(&[7; 16]).unwrap()));
+    let materials = DecryptionMaterials::new(&header, short, &Context::default()).unwrap();
+    assert!(matches!(Opener::new(&header, &materials), Err(Error::Authentication)));
 }
 
 /// Runs it on a thread of its own; a panic there comes back as `None`.

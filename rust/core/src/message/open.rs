@@ -23,7 +23,11 @@ pub struct Opener {
 impl Opener {
     /// Verifies commitment and header tag. Whatever does not match is an authentication failure without detail.
     pub fn new(header: &Header, materials: &DecryptionMaterials) -> Result<Self> {
-        // 1. content key and commitment; the latter compared before the key is used
+        // 1. content key and commitment; the latter compared before the key is used. Whoever wrapped the data key, perhaps
+        //    with nothing but a public key, chose its length
+        if materials.data_key.len() != header.suite.data_key_len() {
+            return Err(Error::Authentication);
+        }
         let derived = derive(header.suite, &materials.data_key, &header.message_id)?;
         if let (Some(ours), Some(theirs)) = (derived.commitment, header.commitment)
             && !ct_eq(&ours, &theirs)
