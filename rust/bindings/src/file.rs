@@ -1,8 +1,8 @@
 //! Message files, whole and by range, and the two file objects.
 
 use std::path::PathBuf;
-
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -97,10 +97,11 @@ impl MessageFile {
     }
 
     /// Frames and plaintext bytes as the length tells them; only for unsigned framed messages, and not authentic.
-    fn layout(&self) -> PyResult<Option<(u32, u64)>> {
+    fn layout(&self, py: Python<'_>) -> PyResult<Option<(u32, u64)>> {
         match (self.message.header().frame_length(), self.message.header().suite.signature) {
             (Some(frame_length), None) => {
-                let body = self.message.body(frame_length).map_err(to_py)?;
+                // where the length does not fit, every frame is looked at
+                let body = py.detach(|| self.message.body(frame_length)).map_err(to_py)?;
                 Ok(Some((body.frames(), body.plaintext_len())))
             }
             _ => Ok(None),
@@ -207,7 +208,11 @@ impl RangedReader {
 
 /// A message file that is written piece by piece. Until `finish` there is no file; after `abort` there never is.
 #[pyclass(frozen, module = "strongroom.crypto")]
-pub(crate) struct MessageWriter(Mutex<Option<job::Writer>>);
+pub(crate) struct MessageWriter {
+    writer: Mutex<Option<job::Writer>>,
+    /// The thread that has it locked.
+    user: Mutex<Option<ThreadId>>,
+}
 
 #[pymethods]
 impl MessageWriter {
@@ -217,7 +222,7 @@ impl MessageWriter {
         let workers = strongroom_core::pipeline::available_workers();
         let writer = AtomicFile::create(&target, replace(force))
             .and_then(|target| job::Writer::new(materials.0.clone(), target, workers));
-        Ok(MessageWriter(Mutex::new(Some(writer.map_err(to_py)?))))
+        Ok(MessageWriter { writer: Mutex::new(Some(writer.map_err(to_py)?)), user: Mutex::default() })
     }
 
     #[pyo3(signature = (plaintext, control = None))]
@@ -229,34 +234,49 @@ impl MessageWriter {
     ) -> PyResult<usize> {
         let plaintext = Borrowed::new(plaintext)?;
         detached(py, control, |control| {
-            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut writer = held.take().ok_or_else(closed)?;
-            // a writer that failed is not put back: what it has written is not a message
-            writer.write(plaintext.bytes(), control)?;
-            *held = Some(writer);
-            Ok(plaintext.len())
+            self.with(|held| {
+                let mut writer = held.take().ok_or_else(closed)?;
+                // a writer that failed is not put back: what it has written is not a message
+                writer.write(plaintext.bytes(), control)?;
+                *held = Some(writer);
+                Ok(plaintext.len())
+            })
         })
     }
 
     // a writing thread holds the lock while it asks for the GIL, so nobody may wait for the lock with the GIL held
     fn tell(&self, py: Python<'_>) -> PyResult<u64> {
-        let tell = || {
-            let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            held.as_ref().map(job::Writer::position).ok_or_else(closed)
-        };
-        py.detach(tell).map_err(to_py)
+        let tell =
+            |held: &mut Option<job::Writer>| held.as_ref().map(job::Writer::position).ok_or_else(closed);
+        py.detach(|| self.with(tell)).map_err(to_py)
     }
 
     #[pyo3(signature = (control = None))]
     fn finish(&self, py: Python<'_>, control: Option<&Control>) -> PyResult<Done> {
         detached(py, control, |control| {
-            let writer = self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(closed)?;
+            let writer = self.with(|held| held.take().ok_or_else(closed))?;
             writer.finish(control).map(Done)
         })
     }
 
-    fn abort(&self, py: Python<'_>) {
-        py.detach(|| drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take()));
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.with(|held| Ok(held.take())).map(drop)).map_err(to_py)
+    }
+}
+
+impl MessageWriter {
+    /// One thread at a time. A signal handler runs in the thread that it interrupts, which would wait for itself.
+    fn with<T>(&self, job: impl FnOnce(&mut Option<job::Writer>) -> Result<T>) -> Result<T> {
+        let user = || self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        let me = thread::current().id();
+        if *user() == Some(me) {
+            return Err(Error::Misuse("a signal handler cannot use the writer that it interrupts".into()));
+        }
+        let mut held = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *user() = Some(me);
+        let outcome = job(&mut held);
+        *user() = None;
+        outcome
     }
 }
 

@@ -1,0 +1,76 @@
+"""Jobs that a signal interrupts, and jobs for which the system has too little: each ends, and says why."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MATERIALS = """
+import os, resource, signal, sys, threading, time
+import strongroom.crypto as crypto
+
+def materials(suite=0x0478):
+    key = crypto.DataKey.generate()
+    signing = crypto.SigningKey.for_suite(suite)
+    context = {} if signing is None else {"aws-crypto-public-key": signing.public_key}
+    edk = crypto.AesWrappingKey.generate().wrap(key, "test", "key", context)
+    return crypto.EncryptionMaterials(suite, key, [edk], context, frame_length=65536, signing_key=signing)
+"""
+
+HANDLER_USES_ITS_WRITER = """
+said = []
+def handler(*_):
+    for use in (writer.tell, lambda: writer.write(b"x"), writer.finish, writer.abort):
+        try:
+            said.append(use())
+        except Exception as error:
+            said.append(type(error).__name__)
+signal.signal(signal.SIGALRM, handler)
+writer = crypto.MessageWriter(materials(), sys.argv[1])
+data = bytes(256 << 20)
+signal.setitimer(signal.ITIMER_REAL, 0.01)
+while not said:
+    writer.write(data)
+assert said == ["Misuse"] * 4, said
+writer.write(b"the end")
+writer.finish()
+"""
+
+HEADER_THAT_NEVER_COMES = """
+def handler(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, handler)
+reader, writer = os.pipe()
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+try:
+    crypto.IncomingMessage.open(reader)
+except KeyboardInterrupt:
+    pass
+else:
+    raise SystemExit("not interrupted")
+"""
+
+FEWER_THREADS_THAN_WANTED = """
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), resource.RLIM_INFINITY))
+source, target = os.pipe(), os.pipe()
+os.write(source[1], b"a few bytes")
+os.close(source[1])
+done = crypto.encrypt_stream(materials(), source[0], target[1], crypto.Control(workers=200))
+assert done.plaintext_bytes == 11
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param(HANDLER_USES_ITS_WRITER, id="a handler uses the writer that it interrupts"),
+        pytest.param(HEADER_THAT_NEVER_COMES, id="a header that never comes"),
+        pytest.param(FEWER_THREADS_THAN_WANTED, id="fewer threads than wanted"),
+    ],
+)
+def test_it_ends_and_says_why(tmp_path: Path, program: str) -> None:
+    command = [sys.executable, "-c", MATERIALS + program, str(tmp_path / "target")]
+    ended = subprocess.run(command, timeout=20, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
