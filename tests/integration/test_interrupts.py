@@ -61,6 +61,21 @@ done = crypto.encrypt_stream(materials(), source[0], target[1], crypto.Control(w
 assert done.plaintext_bytes == 11
 """
 
+DISK_THAT_IS_FULL = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+source = sys.argv[1] + ".source"
+with open(source, "wb") as file:
+    file.truncate(8 << 20)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+for suite in (0x0478, 0x0578):
+    try:
+        crypto.encrypt_file(materials(suite), source, sys.argv[1])
+    except OSError as error:
+        assert error.filename == sys.argv[1], (suite, error)
+    else:
+        raise SystemExit("written")
+"""
+
 
 @pytest.mark.parametrize(
     "program",
@@ -68,6 +83,7 @@ assert done.plaintext_bytes == 11
         pytest.param(HANDLER_USES_ITS_WRITER, id="a handler uses the writer that it interrupts"),
         pytest.param(HEADER_THAT_NEVER_COMES, id="a header that never comes"),
         pytest.param(FEWER_THREADS_THAN_WANTED, id="fewer threads than wanted"),
+        pytest.param(DISK_THAT_IS_FULL, id="a disk that is full"),
     ],
 )
 def test_it_ends_and_says_why(tmp_path: Path, program: str) -> None:

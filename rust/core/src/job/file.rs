@@ -1,6 +1,8 @@
 //! From file to file: every worker reads a run of frames straight into its slots, works in place, and writes it.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use super::end::{HEAD, body_to_end};
 use super::source::read_header;
@@ -21,7 +23,7 @@ pub fn encrypt(
     control: &Control<'_>,
 ) -> Result<Done> {
     let done = match materials.suite().signature {
-        Some(_) => stream::encrypt(materials, source.file(), target.file(), control)?,
+        Some(_) => stream::encrypt(materials, AtStart { source, at: 0 }, Named(target), control)?,
         None => encrypt_frames(materials, source, target, control)?,
     };
     match done.plaintext_bytes == source.len() {
@@ -99,7 +101,7 @@ impl MessageFile {
     pub fn body(&self, frame_length: u32) -> Result<Body> {
         body_to_end(&self.header, frame_length, self.source.len(), |at| {
             let mut head = [0; HEAD];
-            let mut slices = [std::io::IoSliceMut::new(&mut head)];
+            let mut slices = [IoSliceMut::new(&mut head)];
             match read_all(self.source.file(), &mut slices, at)
                 .map_err(Error::io("read", self.source.path()))?
             {
@@ -158,7 +160,7 @@ impl MessageFile {
 
     pub(super) fn read_run(&self, run: &Run, bytes: &mut [u8]) -> Result<()> {
         let at = self.header.len() as u64 + run.body_at;
-        let mut slices = [std::io::IoSliceMut::new(bytes)];
+        let mut slices = [IoSliceMut::new(bytes)];
         match read_all(self.source.file(), &mut slices, at).map_err(Error::io("read", self.source.path()))? {
             true => Ok(()),
             false => Err(self.source.changed()),
@@ -175,22 +177,44 @@ impl MessageFile {
     ) -> Result<Done> {
         let incoming = Incoming::open(AtStart { source: &self.source, at: 0 }, caps)?;
         match target {
-            Some(target) => incoming.decrypt(materials, caps, target.file(), control),
-            None => incoming.decrypt(materials, caps, std::io::sink(), control),
+            Some(target) => incoming.decrypt(materials, caps, Named(target), control),
+            None => incoming.decrypt(materials, caps, io::sink(), control),
         }
     }
 }
 
-/// Reads a file from its start without moving a shared position.
+/// Reads a file from its start without moving a shared position. Errors name it.
 struct AtStart<'a> {
     source: &'a SourceFile,
     at: u64,
 }
 
-impl std::io::Read for AtStart<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = std::os::unix::fs::FileExt::read_at(self.source.file(), buffer, self.at)?;
+impl io::Read for AtStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.file().read_at(buffer, self.at).map_err(named("read", self.source.path()))?;
         self.at += count as u64;
         Ok(count)
+    }
+}
+
+/// Writes a file whose errors name it.
+struct Named<'a>(&'a AtomicFile);
+
+impl Write for Named<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.file().write(bytes).map_err(named("write", self.0.path()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Carried through the stream, whose own errors have no name for what it reads and writes.
+fn named(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| match error.kind() {
+        // whoever reads or writes tries again
+        io::ErrorKind::Interrupted => error,
+        _ => io::Error::other(Error::io(op, path)(error)),
     }
 }
