@@ -76,6 +76,21 @@ for suite in (0x0478, 0x0578):
         raise SystemExit("written")
 """
 
+MANY_SMALL_MESSAGES = """
+ticks = []
+def tick():
+    while True:
+        ticks.append(time.monotonic())
+        time.sleep(0.001)
+threading.Thread(target=tick, daemon=True).start()
+time.sleep(0.05)
+start = time.monotonic()
+crypto.encrypt_many(materials(), [b""] * 100_000)
+within = [tick for tick in ticks if tick > start]
+gaps = [b - a for a, b in zip(within, within[1:])]
+assert time.monotonic() - start < 0.1 or len(within) > 20, (len(within), max(gaps, default=None))
+"""
+
 
 @pytest.mark.parametrize(
     "program",
@@ -84,6 +99,7 @@ for suite in (0x0478, 0x0578):
         pytest.param(HEADER_THAT_NEVER_COMES, id="a header that never comes"),
         pytest.param(FEWER_THREADS_THAN_WANTED, id="fewer threads than wanted"),
         pytest.param(DISK_THAT_IS_FULL, id="a disk that is full"),
+        pytest.param(MANY_SMALL_MESSAGES, id="many small messages leave other threads their turn"),
     ],
 )
 def test_it_ends_and_says_why(tmp_path: Path, program: str) -> None:

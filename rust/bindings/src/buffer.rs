@@ -99,6 +99,10 @@ impl NewBytes {
         Output::new(slice(self.start, self.len))
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Gives the object away; every byte has been written.
     pub(crate) fn finish(self) -> Py<PyBytes> {
         self.object

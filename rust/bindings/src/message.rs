@@ -72,7 +72,7 @@ pub(crate) fn encrypt_many(
         .iter()
         .map(|plaintext| NewBytes::new(py, message_len(&materials.0, plaintext.len()).map_err(to_py)?))
         .collect::<PyResult<Vec<_>>>()?;
-    let total = plaintexts.iter().map(Borrowed::len).sum();
+    let total = messages.iter().map(NewBytes::len).sum();
     let items: Vec<_> = plaintexts.iter().zip(&mut messages).collect();
     run(py, total, control, |control| {
         in_batches(control, items, |(plaintext, message), control| {
@@ -148,7 +148,7 @@ pub(crate) fn decrypt_many(
     for ((header, materials), message) in headers.iter().zip(&materials).zip(&messages) {
         jobs.push(Opening::new(py, &header.0, &materials.0, message)?);
     }
-    let total = jobs.iter().map(|job| job.located.plaintext_len()).sum();
+    let total = jobs.iter().map(|job| job.message.len()).sum();
     run(py, total, control, |control| in_batches(control, jobs.iter_mut().collect(), Opening::run))?;
     Ok(jobs.into_iter().map(|job| job.plaintext.finish()).collect())
 }
@@ -205,7 +205,7 @@ fn in_batches<T: Send>(
     )
 }
 
-/// Releases the GIL for work that is worth it.
+/// Releases the GIL for work that is worth it. Of many messages `bytes` counts the headers too: each costs a derivation.
 fn run<T: Send>(
     py: Python<'_>,
     bytes: usize,
