@@ -42,18 +42,20 @@ pub(crate) fn disable_core_dumps() -> PyResult<()> {
     Ok(())
 }
 
-/// Seconds that the bare cipher takes for so many bytes: the limit that our own paths are measured against.
+/// Seconds that the bare cipher takes for so many bytes, `rounds` times: the limit that our own paths are measured
+/// against.
 #[pyfunction]
-#[pyo3(signature = (frame_length, total_bytes, workers, *, decrypt = false))]
+#[pyo3(signature = (frame_length, total_bytes, workers, *, decrypt = false, rounds = 1))]
 pub(crate) fn bench_limit(
     py: Python<'_>,
     frame_length: usize,
     total_bytes: usize,
     workers: usize,
     decrypt: bool,
+    rounds: usize,
 ) -> PyResult<f64> {
     let side = if decrypt { limit::Side::Open } else { limit::Side::Seal };
-    let time = py.detach(|| limit::measure(frame_length, total_bytes, workers, side));
+    let time = py.detach(|| limit::measure_buffers(frame_length, total_bytes, workers, rounds, side));
     time.map(|time| time.as_secs_f64()).map_err(to_py)
 }
 
