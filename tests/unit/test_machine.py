@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from strongroom.crypto import Kdf, RootKey, Secret, bench_limit, memory_status
+from strongroom.crypto import Kdf, RootKey, Secret, bench_limit, bench_messages, memory_status
 from strongroom.errors import Misuse
 
 CORE_DUMPS = """
@@ -61,3 +61,12 @@ def test_the_limit_is_measured_however_work_is_cut(decrypt: bool) -> None:
     for frame_length, total, workers in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
         with pytest.raises(Misuse):
             bench_limit(frame_length, total, workers, decrypt=decrypt)
+
+
+@pytest.mark.parametrize("decrypt", [False, True])
+def test_the_floor_of_messages_is_measured_however_they_are_shared_out(decrypt: bool) -> None:
+    for count, size, workers in ((100, 1024, 2), (1, 0, 3), (7, 70_000, 1)):
+        assert bench_messages(count, size, workers, decrypt=decrypt) > 0
+    for count, workers in ((0, 1), (1, 0)):
+        with pytest.raises(Misuse):
+            bench_messages(count, 1024, workers, decrypt=decrypt)

@@ -31,7 +31,9 @@ mod _rust {
     #[pymodule_export]
     use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey};
     #[pymodule_export]
-    use crate::machine::{bench_copy, bench_limit, build_info, disable_core_dumps, memory_status};
+    use crate::machine::{
+        bench_copy, bench_limit, bench_messages, build_info, disable_core_dumps, memory_status,
+    };
     #[pymodule_export]
     use crate::materials::{DecryptionMaterials, EncryptionMaterials, SigningKey};
     #[pymodule_export]

@@ -59,6 +59,21 @@ pub(crate) fn bench_limit(
     time.map(|time| time.as_secs_f64()).map_err(to_py)
 }
 
+/// Seconds that the crypto library alone takes for so many messages of so many bytes: the floor of small messages.
+#[pyfunction]
+#[pyo3(signature = (count, size, workers, *, decrypt = false))]
+pub(crate) fn bench_messages(
+    py: Python<'_>,
+    count: usize,
+    size: usize,
+    workers: usize,
+    decrypt: bool,
+) -> PyResult<f64> {
+    let side = if decrypt { limit::Side::Open } else { limit::Side::Seal };
+    let time = py.detach(|| limit::measure_messages(count, size, workers, side));
+    time.map(|time| time.as_secs_f64()).map_err(to_py)
+}
+
 /// Seconds that the reads and writes of a file job take without a cipher: the floor of files.
 #[pyfunction]
 pub(crate) fn bench_copy(py: Python<'_>, source: PathBuf, target: PathBuf, workers: usize) -> PyResult<f64> {

@@ -2,6 +2,8 @@
 
 mod buffers;
 mod copy;
+mod messages;
 
 pub use buffers::{Side, measure as measure_buffers};
 pub use copy::measure as measure_copy;
+pub use messages::measure as measure_messages;
