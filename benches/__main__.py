@@ -1,0 +1,26 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benches.groups import buffers
+from benches.harness.run import Scope, run
+
+SOURCES = {"buffers": buffers.groups}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
+    parser.add_argument("--only", action="append", metavar="PATTERN", help="groups to measure, such as 'buffers/*'")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", type=Path, help="write every sample there")
+    options = parser.parse_args()
+    report = run(SOURCES.values(), Scope(only=tuple(options.only or ("*",)), rounds=options.rounds))
+    if options.json:
+        report.save(options.json)
+
+
+if __name__ == "__main__":
+    main()

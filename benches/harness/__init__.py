@@ -1,0 +1,1 @@
+"""Rows, sampling, reports, targets, pictures: what every benchmark shares."""
