@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Checks what the build needs, or with `tests` what the tests need; installs from Debian only what is missing.
+# Checks what the build needs, with `tests` what the tests need, with `bench` what the counts need; installs from Debian only what is missing.
 set -euo pipefail
 
 main() {
     case ${1:-build} in
         build) build ;;
         tests) tests ;;
-        *) fail "usage: needs.sh [build|tests]" ;;
+        bench) bench ;;
+        *) fail "usage: needs.sh [build|tests|bench]" ;;
     esac
 }
 
@@ -25,6 +26,11 @@ build() {
 tests() {
     # strace kills a process at a chosen system call
     command -v strace >/dev/null || install strace || echo "needs: no strace here: the tests that use it are skipped"
+}
+
+bench() {
+    # callgrind counts the instructions of a program
+    command -v valgrind >/dev/null || install valgrind || echo "needs: no valgrind here: instructions are not counted"
 }
 
 install() {
