@@ -16,16 +16,31 @@ if TYPE_CHECKING:
 
     from strongroom.crypto import MessageWriter, RangedReader
 
-BUFFER_SIZE = 1 << 20
-"""Bytes read ahead of small reads."""
+LEAST_BUFFER = 1 << 16
+MOST_BUFFER = 1 << 20
+
+
+def buffered(reader: RangedReader, name: str) -> io.BufferedReader:
+    """A file object whose buffer holds a frame, within reason: what small reads leave of an opened frame is kept."""
+    size = min(max(reader.frame_length, LEAST_BUFFER), MOST_BUFFER)
+    return io.BufferedReader(MessageReader(reader, size, name), size)
 
 
 class MessageReader(io.RawIOBase):
-    """Reads and seeks in the plaintext of a message file; only the frames that are asked for are read and opened."""
+    """Reads and seeks in the plaintext of a message file; only the frames that are asked for are read and opened.
 
-    def __init__(self, reader: RangedReader, name: str) -> None:
+    Reads of up to `buffer_size` bytes are taken for those that fill a buffer. They end where a frame ends, so that none
+    is opened twice, and take in more frames only as it shows that they are wanted. An open file holds 4 MiB at most
+    besides that buffer; a read takes 256 KiB for each thread, or a frame where frames are longer.
+    """
+
+    def __init__(self, reader: RangedReader, buffer_size: int, name: str) -> None:
         self._reader = reader
+        self._frame_length = reader.frame_length
+        self._buffer_size = buffer_size
         self._at = 0
+        self._expected = 0
+        self._more = 0
         self.name = name
 
     def readable(self) -> bool:
@@ -39,9 +54,19 @@ class MessageReader(io.RawIOBase):
     def readinto(self, out: Buffer) -> int:
         """Read into a buffer; 0 at the end."""
         self._open()
-        count = self._reader.read_into(self._at, out)
-        self._at += count
+        most = memoryview(out).nbytes
+        if most <= self._buffer_size:
+            most = self._to_frame_end(most)
+        count = self._reader.read_into(self._at, out, most)
+        self._at = self._expected = self._at + count
         return count
+
+    def _to_frame_end(self, most: int) -> int:
+        # one frame after a seek, and twice as many more each time that the next bytes are wanted
+        self._more = min(2 * self._more + self._frame_length, most) if self._at == self._expected else 0
+        first = self._frame_length - self._at % self._frame_length
+        most = max(min(most, first + self._more), first)
+        return most - (most - first) % self._frame_length
 
     def read(self, size: int | None = -1) -> bytes:
         """Read at most `size` bytes, or all that is left."""
@@ -56,11 +81,16 @@ class MessageReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to a position of the plaintext."""
         self._open()
-        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._reader)}
-        if whence not in bases or bases[whence] + offset < 0:
+        if whence == io.SEEK_CUR:
+            offset += self._at
+        elif whence == io.SEEK_END:
+            offset += len(self._reader)
+        elif whence != io.SEEK_SET:
             raise Misuse("there is no such position")
-        self._at = bases[whence] + offset
-        return self._at
+        if offset < 0:
+            raise Misuse("there is no such position")
+        self._at = offset
+        return offset
 
     def tell(self) -> int:
         """The position in the plaintext."""

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
-from strongroom.client.fileobj import BUFFER_SIZE, MessageFileWriter, MessageReader
+from strongroom.client.fileobj import MessageFileWriter, buffered
 from strongroom.client.inspection import room_key
 from strongroom.client.results import FileResult
 from strongroom.errors import Misuse
@@ -73,7 +73,7 @@ def open_file(keys: KeySource, path: Path, mode: str, *, force: bool) -> io.Buff
     if mode == "rb":
         message, materials = _opened(keys, path, None)
         reader = crypto.RangedReader.open(path, message.header, materials)
-        return io.BufferedReader(MessageReader(reader, name), BUFFER_SIZE)
+        return buffered(reader, name)
     raise Misuse(f"the mode is 'rb' or 'wb', not {mode!r}")
 
 

@@ -10,9 +10,11 @@ use strongroom_core::error::{Error, Result};
 use strongroom_core::job::file::{self, MessageFile as CoreMessageFile};
 use strongroom_core::job::{self, AtomicFile, Replace, SourceFile, ranged};
 use strongroom_core::message;
+use strongroom_core::pipeline::available_workers;
+use strongroom_core::primitives::output::Output;
 
 use crate::buffer::{Borrowed, NewBytes};
-use crate::control::{Control, with_control};
+use crate::control::{Control, with_control, with_workers};
 use crate::error::to_py;
 use crate::header::{Caps, Header, caps};
 use crate::materials::{DecryptionMaterials, EncryptionMaterials};
@@ -142,7 +144,10 @@ impl MessageFile {
 
 /// A message file open for reading at any position. Thread-safe; has no position of its own.
 #[pyclass(frozen, module = "strongroom.crypto")]
-pub(crate) struct RangedReader(ranged::Ranged);
+pub(crate) struct RangedReader {
+    ranged: ranged::Ranged,
+    workers: usize,
+}
 
 #[pymethods]
 impl RangedReader {
@@ -159,11 +164,12 @@ impl RangedReader {
         let open = || {
             let message = CoreMessageFile::open(SourceFile::open(&path)?, &caps)?;
             match message.header().message_id == header.0.message_id {
-                true => ranged::Ranged::open(message, &materials.0).map(RangedReader),
+                true => ranged::Ranged::open(message, &materials.0),
                 false => Err(Error::SourceChanged(path.clone())),
             }
         };
-        py.detach(open).map_err(to_py)
+        let ranged = py.detach(open).map_err(to_py)?;
+        Ok(RangedReader { ranged, workers: available_workers() })
     }
 
     /// Bytes of the plaintext, authenticated.
@@ -172,28 +178,36 @@ impl RangedReader {
             clippy::cast_possible_truncation,
             reason = "a file's length fits the address space of the supported machines"
         )]
-        let len = self.0.plaintext_len() as usize;
+        let len = self.ranged.plaintext_len() as usize;
         len
     }
 
-    /// Reads into a buffer, from a position on; says how many bytes.
-    #[pyo3(signature = (at, out, control = None))]
+    /// Bytes of a regular frame.
+    #[getter]
+    fn frame_length(&self) -> u32 {
+        self.ranged.frame_length()
+    }
+
+    /// Reads into the first `most` bytes of a buffer, or all of it, from a position on; says how many bytes.
+    #[pyo3(signature = (at, out, most = None, control = None))]
     fn read_into(
         &self,
         py: Python<'_>,
         at: u64,
         out: &Bound<'_, PyAny>,
+        most: Option<usize>,
         control: Option<&Control>,
     ) -> PyResult<usize> {
         let mut out = Borrowed::writable(out)?;
-        let out = out.output();
-        detached(py, control, |control| self.0.read_at(at, out, control))
+        let most = most.unwrap_or(usize::MAX).min(out.len());
+        let (out, _) = out.output().split_at(most);
+        self.read_at(py, at, out, control)
     }
 
     /// Reads at most `length` bytes from a position on.
     #[pyo3(signature = (at, length, control = None))]
     fn read(&self, py: Python<'_>, at: u64, length: u64, control: Option<&Control>) -> PyResult<Py<PyBytes>> {
-        let left = self.0.plaintext_len().saturating_sub(at);
+        let left = self.ranged.plaintext_len().saturating_sub(at);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a file's length fits the address space of the supported machines"
@@ -201,8 +215,21 @@ impl RangedReader {
         let length = length.min(left) as usize;
         let mut bytes = NewBytes::new(py, length)?;
         let out = bytes.output();
-        detached(py, control, |control| self.0.read_at(at, out, control))?;
+        self.read_at(py, at, out, control)?;
         Ok(bytes.finish())
+    }
+}
+
+impl RangedReader {
+    fn read_at(
+        &self,
+        py: Python<'_>,
+        at: u64,
+        out: Output<'_>,
+        control: Option<&Control>,
+    ) -> PyResult<usize> {
+        let read = || with_workers(control, || self.workers, |control| self.ranged.read_at(at, out, control));
+        py.detach(read).map_err(to_py)
     }
 }
 
@@ -219,7 +246,7 @@ impl MessageWriter {
     #[new]
     #[pyo3(signature = (materials, target, *, force = false))]
     fn new(materials: &EncryptionMaterials, target: PathBuf, force: bool) -> PyResult<Self> {
-        let workers = strongroom_core::pipeline::available_workers();
+        let workers = available_workers();
         let writer = AtomicFile::create(&target, replace(force))
             .and_then(|target| job::Writer::new(materials.0.clone(), target, workers));
         Ok(MessageWriter { writer: Mutex::new(Some(writer.map_err(to_py)?)), user: Mutex::default() })

@@ -86,3 +86,11 @@ pub(crate) fn bench_copy(py: Python<'_>, source: PathBuf, target: PathBuf, worke
     };
     py.detach(copy).map_err(to_py)
 }
+
+/// Seconds that so many positioned reads of one frame take, each with one frame under the bare cipher: the floor of
+/// random reads.
+#[pyfunction]
+pub(crate) fn bench_ranged(py: Python<'_>, path: PathBuf, frame_bytes: usize, reads: u32) -> PyResult<f64> {
+    let read = || limit::measure_ranged(&SourceFile::open(&path)?, frame_bytes, reads);
+    py.detach(read).map(|time| time.as_secs_f64()).map_err(to_py)
+}

@@ -8,6 +8,7 @@ pub mod file;
 pub mod limit;
 pub mod ranged;
 mod source;
+mod spare;
 pub mod stream;
 pub mod tree;
 mod vectored;

@@ -1,7 +1,7 @@
 //! Reading any part of a message file, and only the frames that hold it.
 
-use super::RUN_BYTES;
 use super::file::MessageFile;
+use super::spare::Spare;
 use super::vectored::PageBuffer;
 use crate::error::{Error, Result};
 use crate::message::{Body, Content, DecryptionMaterials, Opener, Run, frames_per_run};
@@ -14,6 +14,7 @@ pub struct Ranged {
     message: MessageFile,
     opener: Opener,
     body: Body,
+    spare: Spare,
 }
 
 impl Ranged {
@@ -33,7 +34,7 @@ impl Ranged {
         };
         let opener = Opener::new(message.header(), materials)?;
         let body = message.body(frame_length)?;
-        let ranged = Ranged { message, opener, body };
+        let ranged = Ranged { message, opener, body, spare: Spare::default() };
         ranged.verify_final_frame()?;
         Ok(ranged)
     }
@@ -41,6 +42,11 @@ impl Ranged {
     /// Bytes of the plaintext.
     pub fn plaintext_len(&self) -> u64 {
         self.body.plaintext_len()
+    }
+
+    /// Plaintext bytes of a regular frame.
+    pub fn frame_length(&self) -> u32 {
+        self.body.frame_length
     }
 
     /// Reads from a position of the plaintext on, as much as `out` holds or the plaintext has. On failure `out` is zero.
@@ -60,52 +66,76 @@ impl Ranged {
     }
 
     fn read(&self, at: u64, out: Output<'_>, control: &Control<'_>) -> Result<()> {
+        // below this, starting a thread costs more than it saves
+        let workers = if out.len() < SPREAD_FROM { 1 } else { control.workers };
         let pieces = self.pieces(at, out);
         let longest = pieces.iter().map(|piece| piece.run.body_len).max().unwrap_or(0);
-        let buffer = || Ok(PageBuffer::new(longest));
-        parallel(control, pieces.into_iter(), buffer, |buffer, piece| {
-            let bytes = buffer.first(piece.run.body_len);
-            self.message.read_run(&piece.run, bytes)?;
-            self.opener.open_in_place(&piece.run, bytes)?;
-            piece.copy_from(bytes)
-        })
+        parallel(
+            &Control { workers, ..*control },
+            pieces.into_iter(),
+            || Ok(self.spare.lend(longest)),
+            |buffer, piece| self.fill(piece, buffer),
+        )
     }
 
-    /// The runs that cover `out`, each with its part of it.
+    /// Cuts `out` at the frames that it starts and ends in, and what lies between into runs of whole frames.
     fn pieces<'a>(&self, at: u64, out: Output<'a>) -> Vec<Piece<'a>> {
-        let frame_length = u64::from(self.body.frame_length);
-        let end = at + out.len() as u64;
-        let per_run = u64::from(frames_per_run(self.body.frame_length, RUN_BYTES));
+        let per_run = frames_per_run(self.body.frame_length, PIECE_BYTES);
         let mut pieces = Vec::new();
-        let mut rest = out;
-        let mut frame = at / frame_length;
-        let stop = (end - 1) / frame_length + 1;
-        while frame < stop {
-            let frames = (stop - frame).min(per_run);
-            #[expect(clippy::cast_possible_truncation, reason = "frames of a body are counted in 32 bits")]
-            let run = self.body.run(frame as u32 + 1, frames as u32);
-            let from = at.max(run.plaintext_at);
-            let to = end.min(run.plaintext_at + run.plaintext_len as u64);
-            #[expect(clippy::cast_possible_truncation, reason = "both lie within one run, which fits memory")]
-            let (skip, len) = ((from - run.plaintext_at) as usize, (to - from) as usize);
+        let (mut at, mut rest) = (at, out);
+        while !rest.is_empty() {
+            let (run, skip) = self.run_from(at, rest.len(), per_run);
+            let len = (run.plaintext_len - skip).min(rest.len());
             let (part, after) = rest.split_at(len);
             pieces.push(Piece { run, skip, out: part });
+            at += len as u64;
             rest = after;
-            frame += frames;
         }
         pieces
     }
 
+    /// The frame that holds byte `at`; or, where more is wanted, as many whole ones as `len` bytes fill. And how many
+    /// bytes of it lie before `at`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "frames of a body are counted in 32 bits, their bytes in 31"
+    )]
+    fn run_from(&self, at: u64, len: usize, most: u32) -> (Run, usize) {
+        let frame_length = u64::from(self.body.frame_length);
+        let before = (at / frame_length) as u32;
+        let skip = (at % frame_length) as usize;
+        let left = self.body.frames() - before;
+        let whole = match len as u64 >= self.plaintext_len() - at {
+            true => left,
+            false => (len as u64 / frame_length) as u32,
+        };
+        let frames = if skip == 0 { whole.clamp(1, most) } else { 1 };
+        (self.body.run(before + 1, frames), skip)
+    }
+
+    fn fill(&self, piece: Piece<'_>, buffer: &mut PageBuffer) -> Result<()> {
+        let body = buffer.first(piece.run.body_len);
+        self.message.read_run(&piece.run, body)?;
+        if piece.is_whole() {
+            return self.opener.open(&piece.run, body, piece.out);
+        }
+        self.opener.open_in_place(&piece.run, body)?;
+        let slot = piece.run.slots().next().unwrap_or_default();
+        let start = slot.start + piece.skip;
+        let end = start + piece.out.len();
+        piece.out.write(&body[start..end])
+    }
+
     fn verify_final_frame(&self) -> Result<()> {
         let run = self.body.run(self.body.frames(), 1);
-        let mut buffer = PageBuffer::new(run.body_len);
+        let mut buffer = self.spare.lend(run.body_len);
         let bytes = buffer.first(run.body_len);
         self.message.read_run(&run, bytes)?;
         self.opener.open_in_place(&run, bytes)
     }
 }
 
-/// A run, and the part of the caller's output that its plaintext fills from byte `skip` on.
+/// Whole frames, or one of which a part is wanted, from byte `skip` on.
 struct Piece<'a> {
     run: Run,
     skip: usize,
@@ -113,17 +143,12 @@ struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    fn copy_from(self, body: &[u8]) -> Result<()> {
-        let mut skip = self.skip;
-        let mut rest = self.out;
-        for slot in self.run.slots() {
-            let skipped = skip.min(slot.len());
-            skip -= skipped;
-            let count = (slot.len() - skipped).min(rest.len());
-            let (part, after) = rest.split_at(count);
-            part.write(&body[slot.start + skipped..slot.start + skipped + count])?;
-            rest = after;
-        }
-        Ok(())
+    fn is_whole(&self) -> bool {
+        self.out.len() == self.run.plaintext_len
     }
 }
+
+/// Bytes of a run: what is read and what is made of it fit a core's second-level cache together.
+const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of a read from which on threads share it.
+const SPREAD_FROM: usize = 512 << 10;

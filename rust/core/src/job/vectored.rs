@@ -62,6 +62,7 @@ pub(super) fn slots(bytes: &[u8], ranges: impl Iterator<Item = std::ops::Range<u
 }
 
 /// A reused buffer that starts on a page, and is wiped when it goes: it has held plaintext.
+#[derive(Default)]
 pub(super) struct PageBuffer {
     bytes: Vec<u8>,
     start: usize,
@@ -73,6 +74,11 @@ impl PageBuffer {
         // a reference to bytes can always be aligned to a page by moving less than a page
         let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
         PageBuffer { bytes, start }
+    }
+
+    /// How many bytes it holds.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(PAGE)
     }
 
     pub(super) fn first(&mut self, len: usize) -> &mut [u8] {

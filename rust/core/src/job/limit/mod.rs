@@ -3,7 +3,9 @@
 mod buffers;
 mod copy;
 mod messages;
+mod ranged;
 
 pub use buffers::{Side, measure as measure_buffers};
 pub use copy::measure as measure_copy;
 pub use messages::measure as measure_messages;
+pub use ranged::measure as measure_ranged;
