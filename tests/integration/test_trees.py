@@ -101,10 +101,10 @@ def test_an_edk_that_opens_nothing_fails_its_file_alone(room, tree):
 
 def test_what_a_key_source_raises_comes_through(source, tmp_path):
     class Denying:
-        def encryption(self, plaintext_bytes):
+        def encryption(self, plaintext_bytes, messages):
             raise PermissionError("no")
 
-        def decryption(self, header):
+        def decryption(self, header, message_bytes, messages):
             raise PermissionError("no")
 
     with pytest.raises(PermissionError, match="no"):

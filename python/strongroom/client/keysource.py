@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class KeySource:
     """Whom a call is for, of which class its data is, and under which context: all that materials depend on.
 
-    In a tree, Rust asks it once a message; the cache of the room makes that cheap.
+    In a tree, Rust asks it once for many small messages.
     """
 
     materials: RoomMaterials
@@ -31,6 +31,6 @@ class KeySource:
             self.request, self.data_class, self.context, messages=messages, size=plaintext_bytes
         )
 
-    def decryption(self, header: Header, message_bytes: int = 0) -> DecryptionMaterials:
-        """Materials for the message of this header."""
-        return self.materials.for_decryption(self.request, header, self.context, size=message_bytes)
+    def decryption(self, header: Header, message_bytes: int = 0, messages: int = 1) -> DecryptionMaterials:
+        """Materials for so many messages with data keys and context of this header, of so many bytes in all."""
+        return self.materials.for_decryption(self.request, header, self.context, size=message_bytes, messages=messages)

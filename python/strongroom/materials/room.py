@@ -56,18 +56,21 @@ class RoomMaterials:
         return materials
 
     def for_decryption(
-        self, request: Request, header: Header, context: Mapping[str, str] | None, *, size: int
+        self, request: Request, header: Header, context: Mapping[str, str] | None, *, size: int, messages: int = 1
     ) -> DecryptionMaterials:
-        """Materials for the message of this header; every pair in `context` is checked against it."""
+        """Materials for so many messages with data keys and context of this header, of `size` bytes in all.
+
+        Every pair in `context` is checked against it.
+        """
         header.check_policy(_POLICY)
         whole, only_given = reader_context(header, context)
         edks = header.edks
         parts = [part for edk in edks for part in (edk.provider_id, edk.provider_info.hex(), edk.ciphertext.hex())]
         key = cache_key(["decrypt", request.principal, request.purpose, *parts], whole)
         now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        cached = self._cache.get(key, now, 1, size)
+        cached = self._cache.get(key, now, messages, size)
         if cached is None:
-            cached = self._fetched(key, now, 1, size, lambda: self._lease_reader(request, header, whole))
+            cached = self._fetched(key, now, messages, size, lambda: self._lease_reader(request, header, whole))
         return DecryptionMaterials(header, cached[0], required=only_given)
 
     def stats(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
+use strongroom_core::cache::Usage;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::job::tree::{
     self, DecryptOptions, EncryptOptions, Existing, Failure, Patterns, Report, Selection, TreePath,
@@ -192,18 +193,23 @@ fn told(py: Python<'_>, mut report: Report) -> TreeReport {
 struct Keys(Py<PyAny>);
 
 impl tree::KeySource for Keys {
-    fn encryption(&self, plaintext_bytes: u64) -> Result<Arc<message::EncryptionMaterials>> {
+    fn encryption(&self, usage: Usage) -> Result<Arc<message::EncryptionMaterials>> {
         Python::attach(|py| {
-            let materials = self.0.bind(py).call_method1("encryption", (plaintext_bytes,));
-            let materials = materials.map_err(caller)?.cast_into::<EncryptionMaterials>();
+            let materials = self.0.bind(py).call_method1("encryption", (usage.bytes, usage.messages));
+            let materials = materials.map_err(|error| too_many(py, usage, error))?;
+            let materials = materials.cast_into::<EncryptionMaterials>();
             Ok(Arc::clone(&materials.map_err(|error| caller(error.into()))?.get().0))
         })
     }
 
-    fn decryption(&self, header: &message::Header) -> Result<Arc<message::DecryptionMaterials>> {
+    fn decryption(
+        &self,
+        header: &message::Header,
+        usage: Usage,
+    ) -> Result<Arc<message::DecryptionMaterials>> {
         Python::attach(|py| {
             let header = Header(header.clone());
-            let materials = self.0.bind(py).call_method1("decryption", (header,));
+            let materials = self.0.bind(py).call_method1("decryption", (header, usage.bytes, usage.messages));
             let materials = materials.map_err(|error| one_files(py, error))?;
             let materials = materials.cast_into::<DecryptionMaterials>();
             Ok(Arc::clone(&materials.map_err(|error| caller(error.into()))?.get().0))
@@ -215,18 +221,28 @@ fn caller(error: PyErr) -> Error {
     Error::Caller(Box::new(error))
 }
 
+/// What is too much for one data key may not be when it is asked for in parts.
+fn too_many(py: Python<'_>, usage: Usage, error: PyErr) -> Error {
+    match usage.messages {
+        found @ 2.. if is_a(py, &error, "LimitExceeded") => {
+            Error::Limit { what: "messages under one data key", limit: found - 1, found }
+        }
+        _ => caller(error),
+    }
+}
+
 /// A header that no key opens is the fault of one file; a key that is denied or does not answer stops the run.
 fn one_files(py: Python<'_>, error: PyErr) -> Error {
-    let is = |class: &str| {
-        let class = py.import("strongroom.errors").and_then(|errors| errors.getattr(class));
-        class
-            .and_then(|class| Ok(class.cast_into::<PyType>()?))
-            .is_ok_and(|class| error.is_instance(py, &class))
-    };
+    let is = |class| is_a(py, &error, class);
     match () {
         () if is("AuthenticationFailed") => Error::Authentication,
         () if is("KeyNotFound") => Error::KeyNotFound(error.value(py).to_string()),
         () if is("FormatError") => Error::Unsupported(error.value(py).to_string()),
         () => caller(error),
     }
+}
+
+fn is_a(py: Python<'_>, error: &PyErr, class: &str) -> bool {
+    let class = py.import("strongroom.errors").and_then(|errors| errors.getattr(class));
+    class.and_then(|class| Ok(class.cast_into::<PyType>()?)).is_ok_and(|class| error.is_instance(py, &class))
 }

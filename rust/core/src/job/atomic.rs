@@ -50,12 +50,13 @@ impl AtomicFile {
             return Err(Error::io("write", target)(io::ErrorKind::IsADirectory.into()));
         };
         let directory = open_directory(parent).map_err(Error::io("create", target))?;
+        refuse_existing(&directory, name, target, replace)?;
         Self::create_in(Arc::new(directory), name, target, replace)
     }
 
-    /// Starts a file of mode 0600 that will be called `name` in an open directory. Errors call it `target`.
+    /// Starts a file of mode 0600 that will be called `name` in an open directory. Errors call it `target`. Where
+    /// something stands there that cannot be replaced, publishing says so.
     pub fn create_in(directory: Arc<OwnedFd>, name: &OsStr, target: &Path, replace: Replace) -> Result<Self> {
-        refuse_existing(&directory, name, target, replace)?;
         let (file, temporary) = match unnamed(&directory) {
             Ok(file) => (file, None),
             Err(error) if may_lack_unnamed(error) => {
@@ -162,6 +163,11 @@ fn named(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
 }
 
 fn link(file: &File, directory: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    match rustix::fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH) {
+        // before Linux 6.10 that took a capability; the way through /proc is open to all, and slower
+        Err(Errno::NOENT) => {}
+        linked => return linked,
+    }
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
     rustix::fs::linkat(CWD, unnamed, directory, name, AtFlags::SYMLINK_FOLLOW)
 }

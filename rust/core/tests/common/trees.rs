@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use strongroom_core::cache::Usage;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::job::tree::{self, DecryptOptions, EncryptOptions, Existing, KeySource, Report};
 use strongroom_core::message::{DecryptionMaterials, EncryptionMaterials, Header};
 
 use super::{materials, opening, with_control};
 
-/// The test's own key, which gives out at a call of one's choosing.
+/// The test's own key, which gives out at a message of one's choosing.
 pub(crate) struct Keys {
     materials: Arc<EncryptionMaterials>,
     left: AtomicU64,
@@ -31,20 +32,24 @@ impl Keys {
         Keys { materials: Arc::new(materials(0x0478, 4096)), left: AtomicU64::new(left) }
     }
 
-    fn call(&self) -> Result<()> {
-        let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        left.map(drop).map_err(|_| Error::Caller("the keys have given out".into()))
+    fn take(&self, Usage { messages, .. }: Usage) -> Result<()> {
+        let less = |left: u64| left.checked_sub(messages);
+        match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less) {
+            Ok(_) => Ok(()),
+            Err(limit) if messages > 1 => Err(Error::Limit { what: "messages", limit, found: messages }),
+            Err(_) => Err(Error::Caller("the keys have given out".into())),
+        }
     }
 }
 
 impl KeySource for Keys {
-    fn encryption(&self, _: u64) -> Result<Arc<EncryptionMaterials>> {
-        self.call()?;
+    fn encryption(&self, usage: Usage) -> Result<Arc<EncryptionMaterials>> {
+        self.take(usage)?;
         Ok(Arc::clone(&self.materials))
     }
 
-    fn decryption(&self, header: &Header) -> Result<Arc<DecryptionMaterials>> {
-        self.call()?;
+    fn decryption(&self, header: &Header, usage: Usage) -> Result<Arc<DecryptionMaterials>> {
+        self.take(usage)?;
         opening(header).map(Arc::new)
     }
 }

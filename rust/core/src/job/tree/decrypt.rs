@@ -11,14 +11,16 @@ use super::beneath::{self, Beneath, Cursor, last};
 use super::entry::{Entry, Facts, Kind, file_type};
 use super::group::{Durability, divide};
 use super::lines::More;
-use super::opened::{self, Opened};
+use super::opened::Opened;
 use super::path::TreePath;
+use super::small::{Asking, Desk, Message};
 use super::verify::{announce, size};
 use super::{
     DecryptOptions, Existing, Failure, KeySource, Report, Selection, alone, is_everyones, restore, walk,
 };
 use crate::error::{Error, Result};
-use crate::job::{AtomicFile, Replace};
+use crate::job::file::MessageFile;
+use crate::job::{AtomicFile, Done, Replace};
 use crate::message::Caps;
 use crate::pipeline::{Control, parallel};
 
@@ -72,9 +74,11 @@ fn one(
     let mut report = Report { tree: opened.head.tree, ..Report::default() };
     if entry.file().is_some() {
         announce(&[entry], control);
-        let (message, fitting) = opened.message(&mut opened.root.cursor(), entry, &Caps::default())?;
+        let message = MessageFile::open(opened.source(&mut opened.root.cursor(), entry)?, &Caps::default())?;
+        let fitting = opened.fitting(entry, message.header())?;
         let output = AtomicFile::create(target, replace(existing))?;
-        let done = opened::decrypt(&message, fitting, keys, Some(&output), control)?;
+        let message = Message::of_file(message, Asking { keys, control });
+        let done = message.decrypt(size(fitting), Some(&output))?;
         restore::finish_file(output.file(), fitting, target)?;
         output.commit()?;
         control.progress.files_done.fetch_add(1, Ordering::Relaxed);
@@ -187,6 +191,13 @@ struct Job<'a> {
     gathered: Mutex<Gathered>,
 }
 
+/// What one thread works with.
+struct Hands<'a> {
+    from: Cursor<'a>,
+    to: Cursor<'a>,
+    desk: Desk,
+}
+
 impl<'a> Job<'a> {
     /// Where an entry goes in the target.
     fn place(&self, entry: &Entry) -> TreePath {
@@ -220,46 +231,45 @@ impl<'a> Job<'a> {
 
     fn files(&self, files: Vec<&'a Entry>, control: &Control<'_>) -> Result<()> {
         let (small, large) = divide(files, |entry| size(entry), control.workers);
-        let cursors = || Ok((self.opened.root.cursor(), self.target.cursor()));
-        parallel(control, small.into_iter(), cursors, |(from, to), group| {
-            self.group(from, to, group, &alone(control))
+        let hands =
+            || Ok(Hands { from: self.opened.root.cursor(), to: self.target.cursor(), desk: Desk::new() });
+        parallel(control, small.into_iter(), hands, |hands, group| {
+            self.group(hands, group, &alone(control))
         })?;
-        let (mut from, mut to) = cursors()?;
+        let mut hands = hands()?;
         for entry in large {
             (control.poll)()?;
-            self.group(&mut from, &mut to, vec![entry], control)?;
+            self.group(&mut hands, vec![entry], control)?;
         }
         Ok(())
     }
 
-    fn group(
-        &self,
-        from: &mut Cursor<'_>,
-        to: &mut Cursor<'_>,
-        group: Vec<&Entry>,
-        control: &Control<'_>,
-    ) -> Result<()> {
+    fn group(&self, hands: &mut Hands<'_>, mut group: Vec<&Entry>, control: &Control<'_>) -> Result<()> {
         let count = group.len() as u64;
         let mut written = Vec::new();
         let mut sum = Gathered::default();
-        for entry in group {
-            control.check()?;
-            if self.existing == Existing::Resume && self.is_done(to, entry) {
-                sum.kept += 1;
-                sum.files += 1;
-                sum.plaintext_bytes += size(entry);
-                continue;
-            }
-            match self.file(from, to, entry, control) {
-                Ok((output, done)) => {
-                    sum.plaintext_bytes += done.plaintext_bytes;
-                    sum.message_bytes += done.message_bytes;
-                    sum.files += 1;
-                    written.push(output);
-                }
-                Err(error) => self.fail(entry, error)?,
-            }
+        let Hands { from, to, desk } = hands;
+        if self.existing == Existing::Resume {
+            group.retain(|entry| !self.is_kept(to, entry, &mut sum));
         }
+        desk.each(
+            group.into_iter(),
+            Asking { keys: self.keys, control },
+            |entry| self.opened.source(from, entry),
+            |entry, header| self.opened.fitting(entry, header),
+            |entry, message| {
+                match message.and_then(|(fitting, message)| self.file(to, entry, fitting, message)) {
+                    Ok((output, done)) => {
+                        sum.plaintext_bytes += done.plaintext_bytes;
+                        sum.message_bytes += done.message_bytes;
+                        sum.files += 1;
+                        written.push(output);
+                    }
+                    Err(error) => self.fail(entry, error)?,
+                }
+                Ok(())
+            },
+        )?;
         self.durability.settle(&written)?;
         written.into_iter().try_for_each(AtomicFile::publish)?;
         control.progress.files_done.fetch_add(count, Ordering::Relaxed);
@@ -267,27 +277,32 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    fn is_done(&self, to: &mut Cursor<'_>, entry: &Entry) -> bool {
+    fn is_kept(&self, to: &mut Cursor<'_>, entry: &Entry, sum: &mut Gathered) -> bool {
         let stat = to.stat(&self.place(entry));
-        stat.is_ok_and(|stat| {
+        let is_done = stat.is_ok_and(|stat| {
             file_type(&stat) == FileType::RegularFile && restore::is_done(&Facts::of(&stat), entry)
-        })
+        });
+        if is_done {
+            sum.kept += 1;
+            sum.files += 1;
+            sum.plaintext_bytes += size(entry);
+        }
+        is_done
     }
 
     fn file(
         &self,
-        from: &mut Cursor<'_>,
         to: &mut Cursor<'_>,
         entry: &Entry,
-        control: &Control<'_>,
-    ) -> Result<(AtomicFile, crate::job::Done)> {
-        let (message, fitting) = self.opened.message(from, entry, &Caps::default())?;
+        fitting: &Entry,
+        message: Message<'_>,
+    ) -> Result<(AtomicFile, Done)> {
         let place = self.place(entry);
         let called = to.called(&place);
         let parent =
             to.parent(&place).map_err(|errno| beneath::io("open the directory of", &called, errno))?;
         let output = AtomicFile::create_in(parent, last(&place), &called, replace(self.existing))?;
-        let done = opened::decrypt(&message, fitting, self.keys, Some(&output), control)?;
+        let done = message.decrypt(size(fitting), Some(&output))?;
         restore::finish_file(output.file(), fitting, &called)?;
         Ok((output, done))
     }

@@ -21,7 +21,7 @@ use super::beneath::{Beneath, io};
 use super::entry::{Line, MessageId, hex, malformed, to_line, unhex};
 use super::manifest::TreeId;
 use super::path::OWN_DIRECTORY;
-use super::{KeySource, quietly};
+use super::{KeySource, one_message, quietly};
 use crate::error::{Error, Result};
 use crate::job::buffer::{self, Located};
 use crate::message::{Caps, Header};
@@ -97,7 +97,7 @@ impl<'a> Journal<'a> {
     }
 
     fn seal(&self, plaintext: &[u8], control: &Control<'_>) -> Result<Vec<u8>> {
-        let materials = self.keys.encryption(plaintext.len() as u64)?;
+        let materials = self.keys.encryption(one_message(plaintext.len() as u64))?;
         let len = buffer::encrypted_len(&materials, plaintext.len() as u64)?;
         let too_long = Error::Limit { what: "a record of a journal", limit: u64::from(u32::MAX), found: len };
         let len32 = u32::try_from(len).map_err(|_| too_long)?;
@@ -166,7 +166,7 @@ fn open(
     control: &Control<'_>,
 ) -> Result<Option<(Run, Vec<Line>)>> {
     let Ok(header) = Header::parse(record, &Caps::default()) else { return Ok(None) };
-    let materials = match keys.decryption(&header) {
+    let materials = match keys.decryption(&header, one_message(record.len() as u64)) {
         Ok(materials) => materials,
         Err(error) if super::is_everyones(&error) => return Err(error),
         Err(_) => return Ok(None),

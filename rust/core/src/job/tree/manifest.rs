@@ -17,7 +17,7 @@ use super::entry::{Entry, Kind, Line, MessageId, hex, is_file_time, malformed, t
 use super::lines::{LineReader, LineWriter, More};
 use super::path::{OWN_DIRECTORY, TreePath};
 use super::select::Patterns;
-use super::{KeySource, quietly};
+use super::{KeySource, one_message, quietly};
 use crate::error::{Error, Result};
 use crate::job::stream::{self, Incoming};
 use crate::job::{AtomicFile, Replace};
@@ -85,7 +85,7 @@ pub(super) fn write(
     let lines = std::iter::once_with(|| head.line()).chain(entries.iter().map(Line::entry));
     let target = AtomicFile::create_in(Arc::clone(own), OsStr::from_bytes(NAME), called, Replace::Existing)?;
     // its length is known only when it is written; the key source wants an idea of it
-    let materials = keys.encryption(entries.len() as u64 * TYPICAL_LINE)?;
+    let materials = keys.encryption(one_message(entries.len() as u64 * TYPICAL_LINE))?;
     let reader = LineReader::new(lines);
     let done = quietly(control, |control| stream::encrypt(&materials, reader, target.file(), control))?;
     target.commit()?;
@@ -103,9 +103,10 @@ pub(super) fn read(
 ) -> Result<Option<(MessageId, Head)>> {
     let Some(file) = open(root)? else { return Ok(None) };
     let caps = Caps::default();
+    let len = file.metadata().map_or(0, |metadata| metadata.len());
     let incoming = Incoming::open(file, &caps)?;
     let id = message_id(&incoming.header().message_id)?;
-    let materials = keys.decryption(incoming.header())?;
+    let materials = keys.decryption(incoming.header(), one_message(len))?;
     let mut reading = Reading::default();
     let mut writer = LineWriter::new(|line: &[u8]| reading.take(line, &mut each));
     let written = quietly(control, |control| incoming.decrypt(&materials, &caps, &mut writer, control));

@@ -13,6 +13,7 @@ mod encrypt;
 mod entry;
 mod group;
 mod journal;
+mod keys;
 mod lines;
 mod manifest;
 mod opened;
@@ -20,6 +21,7 @@ mod path;
 mod restore;
 mod select;
 mod site;
+mod small;
 mod standing;
 mod verify;
 mod walk;
@@ -35,16 +37,17 @@ pub use path::TreePath;
 pub use select::{Patterns, Selection};
 pub use verify::verify;
 
+use crate::cache::Usage;
 use crate::error::{Error, Result};
 use crate::message::{DecryptionMaterials, EncryptionMaterials, Header};
 use crate::pipeline::{Control, Progress};
 
-/// Where a tree's keys come from: asked once a message, by any thread.
+/// Where a tree's keys come from: asked by any thread, once for many small messages.
 pub trait KeySource: Sync {
-    /// Materials for one message of about this many plaintext bytes.
-    fn encryption(&self, plaintext_bytes: u64) -> Result<Arc<EncryptionMaterials>>;
-    /// Materials for the message of this header.
-    fn decryption(&self, header: &Header) -> Result<Arc<DecryptionMaterials>>;
+    /// Materials for so many messages of so many plaintext bytes in all. [`Error::Limit`]: for no so many at once.
+    fn encryption(&self, usage: Usage) -> Result<Arc<EncryptionMaterials>>;
+    /// Materials for so many messages that have data keys and context of this header, of so many bytes in all.
+    fn decryption(&self, header: &Header, usage: Usage) -> Result<Arc<DecryptionMaterials>>;
 }
 
 /// What to do about a target that exists.
@@ -131,6 +134,10 @@ fn is_everyones(error: &Error) -> bool {
     matches!(error, Error::Caller(_) | Error::Cancelled | Error::KeyUnavailable)
 }
 
+fn mismatch(what: &str) -> Error {
+    Error::Mismatch(what.to_owned())
+}
+
 /// Runs a job whose bytes are nobody's progress, such as a manifest's. It can still be cancelled.
 fn quietly<T>(control: &Control<'_>, job: impl FnOnce(&Control<'_>) -> Result<T>) -> Result<T> {
     let progress = Progress::default();
@@ -139,6 +146,11 @@ fn quietly<T>(control: &Control<'_>, job: impl FnOnce(&Control<'_>) -> Result<T>
         (control.poll)()
     };
     job(&Control { workers: control.workers, progress: &progress, poll: &poll })
+}
+
+/// One message of this many bytes.
+fn one_message(bytes: u64) -> Usage {
+    Usage { messages: 1, bytes }
 }
 
 /// For work inside a group: one thread does it, and signals are looked for between groups.

@@ -12,11 +12,11 @@ use super::entry::{Entry, Line, MessageId};
 use super::lines::More;
 use super::manifest::{self, Head};
 use super::path::{OWN_DIRECTORY, TreePath};
-use super::{Failure, KeySource, journal};
+use super::{Failure, KeySource, journal, mismatch};
 use crate::error::{Error, Result};
 use crate::job::file::MessageFile;
-use crate::job::{AtomicFile, Done, SourceFile, is_temporary};
-use crate::message::Caps;
+use crate::job::{SourceFile, is_temporary};
+use crate::message::{Caps, Header};
 use crate::pipeline::Control;
 
 /// A tree, as its manifest names it.
@@ -52,14 +52,8 @@ impl Opened {
         Ok(Opened { root, head, entries, recent, ids: OnceLock::new() })
     }
 
-    /// Opens the message of a file's entry, which must be the one that the manifest names, or a run in progress.
-    /// Gives the entry that it fits.
-    pub(super) fn message<'a>(
-        &'a self,
-        cursor: &mut Cursor<'_>,
-        entry: &'a Entry,
-        caps: &Caps,
-    ) -> Result<(MessageFile, &'a Entry)> {
+    /// Opens what stands for a file's entry.
+    pub(super) fn source(&self, cursor: &mut Cursor<'_>, entry: &Entry) -> Result<SourceFile> {
         let output = entry.path.file_output();
         let called = cursor.called(&output);
         let file = match cursor.open(&output) {
@@ -68,19 +62,18 @@ impl Opened {
             Err(Errno::LOOP | Errno::NOTDIR) => return Err(mismatch("has something else in its place")),
             Err(errno) => return Err(beneath::io("open", &called, errno)),
         };
-        match file.metadata() {
-            Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => return Err(mismatch("has something else in its place")),
-            Err(error) => return Err(Error::io("stat", &called)(error)),
-        }
-        let message = MessageFile::open(SourceFile::of(file, &called)?, caps)?;
-        let id = &message.header().message_id;
+        SourceFile::of(file, &called).map_err(|error| match error {
+            Error::Io { op: "stat", .. } => error,
+            _ => mismatch("has something else in its place"),
+        })
+    }
+
+    /// The entry that a message in the place of `entry` fits: the one that the manifest names, or a run in progress.
+    pub(super) fn fitting<'a>(&'a self, entry: &'a Entry, header: &Header) -> Result<&'a Entry> {
+        let id = &header.message_id;
         let recent = self.recent.get(&entry.path).into_iter().flatten();
         let fits = |entry: &&Entry| entry.file().is_some_and(|file| *id == file.message_id);
-        match std::iter::once(entry).chain(recent).find(fits) {
-            Some(entry) => Ok((message, entry)),
-            None => Err(self.stranger(id)),
-        }
+        std::iter::once(entry).chain(recent).find(fits).ok_or_else(|| self.stranger(id))
     }
 
     /// Says what a message that does not belong where it stands may be.
@@ -141,26 +134,6 @@ impl Opened {
         };
         Failure { path, error }
     }
-}
-
-/// Decrypts the message of an entry, or only verifies it; its length must be the one that the manifest names.
-pub(super) fn decrypt(
-    message: &MessageFile,
-    entry: &Entry,
-    keys: &dyn KeySource,
-    target: Option<&AtomicFile>,
-    control: &Control<'_>,
-) -> Result<Done> {
-    let materials = keys.decryption(message.header())?;
-    let done = message.decrypt(&materials, &Caps::default(), target, control)?;
-    match entry.file().is_some_and(|file| file.size == done.plaintext_bytes) {
-        true => Ok(done),
-        false => Err(mismatch("has another length than its manifest names")),
-    }
-}
-
-pub(super) fn mismatch(what: &str) -> Error {
-    Error::Mismatch(what.to_owned())
 }
 
 fn no_manifest(tree: &Path) -> Error {

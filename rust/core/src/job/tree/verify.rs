@@ -9,10 +9,10 @@ use super::entry::Entry;
 use super::group::divide;
 use super::lines::More;
 use super::manifest::Counts;
-use super::opened::{self, Opened};
+use super::opened::Opened;
+use super::small::{Asking, Desk};
 use super::{Failure, KeySource, Report, alone, is_everyones};
 use crate::error::Result;
-use crate::message::Caps;
 use crate::pipeline::{Control, parallel};
 
 /// Authenticates every message of a tree, and names whatever is missing, extra, swapped, renamed or replaced.
@@ -22,22 +22,15 @@ pub fn verify(tree: &Path, keys: &dyn KeySource, control: &Control<'_>) -> Resul
     announce(&files, control);
     let (small, large) = divide(files, |entry| size(entry), control.workers);
     let found = Mutex::new(Found::default());
-    parallel(
-        control,
-        small.into_iter(),
-        || Ok(opened.root.cursor()),
-        |cursor, group| {
-            for entry in group {
-                control.check()?;
-                check(&opened, cursor, entry, keys, &found, &alone(control))?;
-            }
-            Ok(())
-        },
-    )?;
-    let mut cursor = opened.root.cursor();
+    let hands = || Ok((opened.root.cursor(), Desk::new()));
+    let asking = Asking { keys, control: &alone(control) };
+    parallel(control, small.into_iter(), hands, |(cursor, desk), group| {
+        check(&opened, cursor, desk, group, asking, &found)
+    })?;
+    let (mut cursor, mut desk) = hands()?;
     for entry in large {
         (control.poll)()?;
-        check(&opened, &mut cursor, entry, keys, &found, control)?;
+        check(&opened, &mut cursor, &mut desk, vec![entry], Asking { keys, control }, &found)?;
     }
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.failures.extend(opened.extras(control)?);
@@ -76,20 +69,26 @@ struct Found {
 fn check(
     opened: &Opened,
     cursor: &mut Cursor<'_>,
-    entry: &Entry,
-    keys: &dyn KeySource,
+    desk: &mut Desk,
+    group: Vec<&Entry>,
+    asking: Asking<'_>,
     found: &Mutex<Found>,
-    control: &Control<'_>,
 ) -> Result<()> {
-    let outcome = opened
-        .message(cursor, entry, &Caps::default())
-        .and_then(|(message, fitting)| opened::decrypt(&message, fitting, keys, None, control));
-    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-    match outcome {
-        Ok(done) => found.message_bytes += done.message_bytes,
-        Err(error) if is_everyones(&error) => return Err(error),
-        Err(error) => found.failures.push(Failure { path: entry.path.clone(), error }),
-    }
-    control.progress.files_done.fetch_add(1, Ordering::Relaxed);
-    Ok(())
+    desk.each(
+        group.into_iter(),
+        asking,
+        |entry| opened.source(cursor, entry),
+        |entry, header| opened.fitting(entry, header),
+        |entry, message| {
+            let outcome = message.and_then(|(fitting, message)| message.decrypt(size(fitting), None));
+            let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+            match outcome {
+                Ok(done) => found.message_bytes += done.message_bytes,
+                Err(error) if is_everyones(&error) => return Err(error),
+                Err(error) => found.failures.push(Failure { path: entry.path.clone(), error }),
+            }
+            asking.control.progress.files_done.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        },
+    )
 }

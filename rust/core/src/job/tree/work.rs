@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::FileType;
 
@@ -11,16 +11,18 @@ use super::beneath::{self, Beneath, Cursor};
 use super::entry::{Entry, Facts, Line, MessageId, file_type};
 use super::group::{Durability, divide};
 use super::journal::Journal;
+use super::keys::Granted;
 use super::manifest;
 use super::path::TreePath;
 use super::site::Site;
+use super::small::{Asking, Desk};
 use super::standing::Standing;
 use super::walk::Candidate;
-use super::{EncryptOptions, Existing, Failure, KeySource, alone, is_everyones};
+use super::{EncryptOptions, Existing, Failure, KeySource, alone, is_everyones, mismatch, one_message};
 use crate::error::{Error, Result};
-use crate::job::file::{self, MessageFile};
+use crate::job::file::MessageFile;
 use crate::job::{AtomicFile, Replace, SourceFile};
-use crate::message::Caps;
+use crate::message::{Caps, EncryptionMaterials};
 use crate::pipeline::{Control, parallel};
 
 /// What the workers have done so far.
@@ -44,6 +46,13 @@ pub(super) struct Job<'a> {
     pub(super) gathered: Mutex<Gathered>,
 }
 
+/// What one thread works with.
+struct Hands<'a> {
+    from: Cursor<'a>,
+    to: Cursor<'a>,
+    desk: Desk,
+}
+
 /// Files that one barrier makes durable.
 #[derive(Default)]
 struct Group {
@@ -55,30 +64,29 @@ impl Job<'_> {
     /// Encrypts them all, or keeps what an earlier run made of them.
     pub(super) fn run(&self, files: Vec<Candidate>, control: &Control<'_>) -> Result<()> {
         let (small, large) = divide(files, |file| file.facts.size, control.workers);
-        let cursors = || Ok((self.source.cursor(), self.site.root.cursor()));
-        parallel(control, small.into_iter(), cursors, |(from, to), group| {
-            self.group(from, to, group, &alone(control))
+        let hands =
+            || Ok(Hands { from: self.source.cursor(), to: self.site.root.cursor(), desk: Desk::new() });
+        parallel(control, small.into_iter(), hands, |hands, group| {
+            self.group(hands, group, &alone(control))
         })?;
-        let (mut from, mut to) = cursors()?;
+        let mut hands = hands()?;
         for file in large {
             (control.poll)()?;
-            self.group(&mut from, &mut to, vec![file], control)?;
+            self.group(&mut hands, vec![file], control)?;
         }
         Ok(())
     }
 
-    fn group(
-        &self,
-        from: &mut Cursor<'_>,
-        to: &mut Cursor<'_>,
-        files: Vec<Candidate>,
-        control: &Control<'_>,
-    ) -> Result<()> {
+    fn group(&self, hands: &mut Hands<'_>, mut files: Vec<Candidate>, control: &Control<'_>) -> Result<()> {
         let mut group = Group::default();
         let count = files.len() as u64;
-        for file in files {
+        if self.options.existing == Existing::Resume {
+            files = self.keep(hands, files, &mut group, control)?;
+        }
+        let mut keys = Granted::new(self.keys, files.iter().map(|file| file.facts.size).collect());
+        for (index, file) in files.into_iter().enumerate() {
             control.check()?;
-            self.file(from, to, file, &mut group, control)?;
+            self.file(hands, file, |bytes| keys.of(index, bytes), &mut group, control)?;
         }
         let (mut entries, files): (Vec<_>, Vec<_>) = group.written.into_iter().unzip();
         if !files.is_empty() {
@@ -99,23 +107,18 @@ impl Job<'_> {
 
     fn file(
         &self,
-        from: &mut Cursor<'_>,
-        to: &mut Cursor<'_>,
+        hands: &mut Hands<'_>,
         file: Candidate,
+        granted: impl FnOnce(u64) -> Result<Arc<EncryptionMaterials>>,
         group: &mut Group,
         control: &Control<'_>,
     ) -> Result<()> {
-        if self.options.existing == Existing::Resume
-            && let Some(kept) = self.keep(to, &file, control)?
-        {
-            group.gathered.entries.push(kept);
-            group.gathered.kept += 1;
-            return Ok(());
-        }
-        let mut outcome = self.attempt(from, to, &file.path, control);
+        let mut outcome = self.attempt(hands, &file.path, granted, control);
         if matches!(outcome, Err(Error::SourceChanged(_))) {
-            outcome = self.attempt(from, to, &file.path, control);
+            let again = |bytes| self.keys.encryption(one_message(bytes));
+            outcome = self.attempt(hands, &file.path, again, control);
         }
+        let Hands { from, to, .. } = hands;
         match outcome {
             Ok((entry, message_bytes, output)) => {
                 group.gathered.message_bytes += message_bytes;
@@ -130,48 +133,56 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// What an earlier run made of the same source, if it stands and verifies.
-    fn keep(&self, to: &mut Cursor<'_>, file: &Candidate, control: &Control<'_>) -> Result<Option<Entry>> {
-        for entry in self.standing.of(&file.path).filter(|entry| entry.is_of(&file.facts)) {
-            let Some(known) = entry.file() else { continue };
-            if self.verifies(to, &file.path, &known.message_id, known.size, control)? {
-                return Ok(Some(file.facts.file(file.path.clone(), known.message_id)));
-            }
-        }
-        Ok(None)
+    /// Keeps what an earlier run made of the same sources, where it stands and verifies. Gives the others back.
+    fn keep(
+        &self,
+        hands: &mut Hands<'_>,
+        files: Vec<Candidate>,
+        group: &mut Group,
+        control: &Control<'_>,
+    ) -> Result<Vec<Candidate>> {
+        let (known, mut others): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| self.known(file).next().is_some());
+        let to = &mut hands.to;
+        hands.desk.each(
+            known.into_iter(),
+            Asking { keys: self.keys, control },
+            |file| source_of(to, &file.path).ok_or_else(|| mismatch("is missing")),
+            |file, header| {
+                let id = self.known(file).find(|id| header.message_id == *id);
+                id.ok_or_else(|| mismatch("has another message in its place"))
+            },
+            |file, message| {
+                let verified =
+                    message.and_then(|(id, message)| message.decrypt(file.facts.size, None).map(|_| id));
+                match verified {
+                    Ok(id) => {
+                        group.gathered.entries.push(file.facts.file(file.path, id));
+                        group.gathered.kept += 1;
+                    }
+                    Err(error) if is_everyones(&error) => return Err(error),
+                    Err(_) => others.push(file),
+                }
+                Ok(())
+            },
+        )?;
+        Ok(others)
     }
 
-    fn verifies(
-        &self,
-        to: &mut Cursor<'_>,
-        path: &TreePath,
-        id: &MessageId,
-        size: u64,
-        control: &Control<'_>,
-    ) -> Result<bool> {
-        let caps = Caps::default();
-        let Some(message) = output_of(to, path, &caps) else { return Ok(false) };
-        if message.header().message_id != id {
-            return Ok(false);
-        }
-        let verified = self
-            .keys
-            .decryption(message.header())
-            .and_then(|materials| message.decrypt(&materials, &caps, None, control));
-        match verified {
-            Ok(done) => Ok(done.plaintext_bytes == size),
-            Err(error) if is_everyones(&error) => Err(error),
-            Err(_) => Ok(false),
-        }
+    /// The messages that earlier runs made of this very source, the latest first.
+    fn known(&self, file: &Candidate) -> impl Iterator<Item = MessageId> {
+        let entries = self.standing.of(&file.path).filter(|entry| entry.is_of(&file.facts));
+        entries.filter_map(Entry::file).map(|known| known.message_id)
     }
 
     fn attempt(
         &self,
-        from: &mut Cursor<'_>,
-        to: &mut Cursor<'_>,
+        hands: &mut Hands<'_>,
         path: &TreePath,
+        keys: impl FnOnce(u64) -> Result<Arc<EncryptionMaterials>>,
         control: &Control<'_>,
     ) -> Result<(Entry, u64, AtomicFile)> {
+        let Hands { from, to, desk } = hands;
         let (source, facts) = open_source(from, path)?;
         let output = path.file_output();
         let name = beneath::last(&output);
@@ -179,7 +190,7 @@ impl Job<'_> {
             let found = name.len() as u64;
             return Err(Error::Limit { what: "a file's name with .sr", limit: NAME_MAX as u64, found });
         }
-        let materials = self.keys.encryption(source.len())?;
+        let materials = keys(source.len())?;
         let called = to.called(&output);
         let parent = to.parent(&output).map_err(|errno| beneath::io("open", &called, errno))?;
         let replace = match self.options.existing {
@@ -187,7 +198,7 @@ impl Job<'_> {
             Existing::Resume | Existing::Replace => Replace::Existing,
         };
         let target = AtomicFile::create_in(parent, name, &called, replace)?;
-        let done = file::encrypt(&materials, &source, &target, control)?;
+        let done = desk.encrypt(&materials, &source, &target, control)?;
         let entry = facts.file(path.clone(), manifest::message_id(&done.message_id)?);
         Ok((entry, done.message_bytes, target))
     }
@@ -204,16 +215,16 @@ fn open_source(from: &mut Cursor<'_>, path: &TreePath) -> Result<(SourceFile, Fa
     }
 }
 
-/// The message that stands for a path, if something of that kind does.
-fn output_of(to: &mut Cursor<'_>, path: &TreePath, caps: &Caps) -> Option<MessageFile> {
+/// The file that stands for a path, if one does.
+fn source_of(to: &mut Cursor<'_>, path: &TreePath) -> Option<SourceFile> {
     let output = path.file_output();
     let file = to.open(&output).ok()?;
-    MessageFile::open(SourceFile::of(file, &to.called(&output)).ok()?, caps).ok()
+    SourceFile::of(file, &to.called(&output)).ok()
 }
 
 /// What an earlier run made of this file, if it stands: better than nothing where the source cannot be read now.
 pub(super) fn earlier(standing: &Standing, to: &mut Cursor<'_>, path: &TreePath) -> Option<Entry> {
-    let message = output_of(to, path, &Caps::default())?;
+    let message = MessageFile::open(source_of(to, path)?, &Caps::default()).ok()?;
     let stands =
         |entry: &&Entry| entry.file().is_some_and(|file| message.header().message_id == file.message_id);
     standing.of(path).find(stands).cloned()
