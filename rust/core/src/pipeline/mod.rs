@@ -7,5 +7,5 @@ mod parallel;
 mod ring;
 
 pub use control::{Control, Progress, available_workers};
-pub use parallel::parallel;
+pub use parallel::{parallel, parallel_then};
 pub use ring::{Stage, ordered};

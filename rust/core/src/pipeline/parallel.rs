@@ -17,6 +17,18 @@ pub fn parallel<T: Send, S>(
     state: impl Fn() -> Result<S> + Sync,
     each: impl Fn(&mut S, T) -> Result<()> + Sync,
 ) -> Result<()> {
+    parallel_then(control, items, state, each, |_, _| Ok(()))
+}
+
+/// The same, and then `last` on the calling thread, as soon as no item is left for it to take: the other threads may
+/// still be at work on theirs. If one of them fails, so does the poll of the control that `last` is given.
+pub fn parallel_then<T: Send, S>(
+    control: &Control<'_>,
+    items: impl ExactSizeIterator<Item = T> + Send,
+    state: impl Fn() -> Result<S> + Sync,
+    each: impl Fn(&mut S, T) -> Result<()> + Sync,
+    last: impl FnOnce(&mut S, &Control<'_>) -> Result<()>,
+) -> Result<()> {
     let helpers = control.workers.min(items.len()).saturating_sub(1);
     let shared = Shared { items: Mutex::new(items), stop: AtomicBool::new(false), error: Mutex::new(None) };
     let work = |poll: &dyn Fn() -> Result<()>| {
@@ -26,14 +38,19 @@ pub fn parallel<T: Send, S>(
             poll()?;
             each(&mut state, item)?;
         }
-        Ok(())
+        Ok(state)
     };
+    let poll = || shared.check().and_then(|()| (control.poll)());
     thread::scope(|scope| {
         for _ in 0..helpers {
             // where no more threads can be had, fewer do the work
-            let _ = thread::Builder::new().spawn_scoped(scope, || shared.keep(work(&|| Ok(()))));
+            let _ = thread::Builder::new().spawn_scoped(scope, || shared.keep(work(&|| Ok(())).map(drop)));
         }
-        shared.keep(work(control.poll));
+        let done = work(control.poll).and_then(|mut state| {
+            shared.check()?;
+            last(&mut state, &Control { poll: &poll, ..*control })
+        });
+        shared.keep(done);
     });
     match shared.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
@@ -55,10 +72,19 @@ impl<I: Iterator> Shared<I> {
         }
     }
 
+    /// Fails if another thread did, whose error is then the one that counts.
+    fn check(&self) -> Result<()> {
+        match self.stop.load(Ordering::Acquire) {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
+        }
+    }
+
     fn keep(&self, outcome: Result<()>) {
         if let Err(error) = outcome {
-            self.stop.store(true, Ordering::Relaxed);
             self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            // after the error, so that whoever stops because of it comes second
+            self.stop.store(true, Ordering::Release);
         }
     }
 }

@@ -9,20 +9,18 @@ use rustix::io::Errno;
 
 use super::beneath::{self, Beneath, Cursor, last};
 use super::entry::{Entry, Facts, Kind, file_type};
-use super::group::{Durability, divide};
+use super::group::{self, Course, Durability, divide};
 use super::lines::More;
 use super::opened::Opened;
 use super::path::TreePath;
 use super::small::{Asking, Desk, Message};
 use super::verify::{announce, size};
-use super::{
-    DecryptOptions, Existing, Failure, KeySource, Report, Selection, alone, is_everyones, restore, walk,
-};
+use super::{DecryptOptions, Existing, Failure, KeySource, Report, Selection, is_everyones, restore, walk};
 use crate::error::{Error, Result};
 use crate::job::file::MessageFile;
 use crate::job::{AtomicFile, Done, Replace};
 use crate::message::Caps;
-use crate::pipeline::{Control, parallel};
+use crate::pipeline::{Control, Progress};
 
 /// Decrypts the tree `source` into the directory `target`, or one path of it.
 ///
@@ -116,6 +114,7 @@ fn tree(
         keys,
         existing: options.existing,
         durability: &durability,
+        progress: control.progress,
         gathered: Mutex::default(),
     };
     // 1. directories, open to us alone
@@ -188,7 +187,16 @@ struct Job<'a> {
     keys: &'a dyn KeySource,
     existing: Existing,
     durability: &'a Durability<'a>,
+    progress: &'a Progress,
     gathered: Mutex<Gathered>,
+}
+
+/// Files that are written and have no names yet.
+#[derive(Default)]
+struct Group<'a> {
+    files: Vec<(&'a Entry, AtomicFile, Done)>,
+    gathered: Gathered,
+    count: u64,
 }
 
 /// What one thread works with.
@@ -230,51 +238,7 @@ impl<'a> Job<'a> {
     }
 
     fn files(&self, files: Vec<&'a Entry>, control: &Control<'_>) -> Result<()> {
-        let (small, large) = divide(files, |entry| size(entry), control.workers);
-        let hands =
-            || Ok(Hands { from: self.opened.root.cursor(), to: self.target.cursor(), desk: Desk::new() });
-        parallel(control, small.into_iter(), hands, |hands, group| {
-            self.group(hands, group, &alone(control))
-        })?;
-        let mut hands = hands()?;
-        for entry in large {
-            (control.poll)()?;
-            self.group(&mut hands, vec![entry], control)?;
-        }
-        Ok(())
-    }
-
-    fn group(&self, hands: &mut Hands<'_>, mut group: Vec<&Entry>, control: &Control<'_>) -> Result<()> {
-        let count = group.len() as u64;
-        let mut written = Vec::new();
-        let mut sum = Gathered::default();
-        let Hands { from, to, desk } = hands;
-        if self.existing == Existing::Resume {
-            group.retain(|entry| !self.is_kept(to, entry, &mut sum));
-        }
-        desk.each(
-            group.into_iter(),
-            Asking { keys: self.keys, control },
-            |entry| self.opened.source(from, entry),
-            |entry, header| self.opened.fitting(entry, header),
-            |entry, message| {
-                match message.and_then(|(fitting, message)| self.file(to, entry, fitting, message)) {
-                    Ok((output, done)) => {
-                        sum.plaintext_bytes += done.plaintext_bytes;
-                        sum.message_bytes += done.message_bytes;
-                        sum.files += 1;
-                        written.push(output);
-                    }
-                    Err(error) => self.fail(entry, error)?,
-                }
-                Ok(())
-            },
-        )?;
-        self.durability.settle(&written)?;
-        written.into_iter().try_for_each(AtomicFile::publish)?;
-        control.progress.files_done.fetch_add(count, Ordering::Relaxed);
-        self.gathered.lock().unwrap_or_else(PoisonError::into_inner).add(sum);
-        Ok(())
+        group::run(self, divide(files, |entry| size(entry), control.workers), control)
     }
 
     fn is_kept(&self, to: &mut Cursor<'_>, entry: &Entry, sum: &mut Gathered) -> bool {
@@ -326,8 +290,69 @@ impl<'a> Job<'a> {
     }
 }
 
+impl<'a> Course for Job<'a> {
+    type Item = &'a Entry;
+    type Hands = Hands<'a>;
+    type Written = Group<'a>;
+
+    fn hands(&self) -> Result<Hands<'a>> {
+        Ok(Hands { from: self.opened.root.cursor(), to: self.target.cursor(), desk: Desk::new() })
+    }
+
+    fn write(
+        &self,
+        hands: &mut Hands<'a>,
+        mut entries: Vec<&'a Entry>,
+        control: &Control<'_>,
+    ) -> Result<Group<'a>> {
+        let mut group = Group { count: entries.len() as u64, ..Group::default() };
+        let Hands { from, to, desk } = hands;
+        if self.existing == Existing::Resume {
+            entries.retain(|entry| !self.is_kept(to, entry, &mut group.gathered));
+        }
+        desk.each(
+            entries.into_iter(),
+            Asking { keys: self.keys, control },
+            |entry| self.opened.source(from, entry),
+            |entry, header| self.opened.fitting(entry, header),
+            |entry, message| {
+                match message.and_then(|(fitting, message)| self.file(to, entry, fitting, message)) {
+                    Ok((file, done)) => group.files.push((entry, file, done)),
+                    Err(error) => self.fail(entry, error)?,
+                }
+                Ok(())
+            },
+        )?;
+        self.durability.prepare(group.files.iter().map(|(_, file, _)| file))?;
+        Ok(group)
+    }
+
+    fn settle(&self, groups: &[Group<'a>], _: &Control<'_>) -> Result<()> {
+        self.durability.settle(groups.iter().flat_map(|group| &group.files).map(|(_, file, _)| file))
+    }
+
+    fn name(&self, group: Group<'a>) -> Result<()> {
+        let mut sum = group.gathered;
+        for (entry, file, done) in group.files {
+            match file.publish() {
+                Ok(()) => sum.add(&done),
+                Err(error) => self.fail(entry, error)?,
+            }
+        }
+        self.progress.files_done.fetch_add(group.count, Ordering::Relaxed);
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner).merge(sum);
+        Ok(())
+    }
+}
+
 impl Gathered {
-    fn add(&mut self, other: Gathered) {
+    fn add(&mut self, done: &Done) {
+        self.files += 1;
+        self.plaintext_bytes += done.plaintext_bytes;
+        self.message_bytes += done.message_bytes;
+    }
+
+    fn merge(&mut self, other: Gathered) {
         self.failures.extend(other.failures);
         self.files += other.files;
         self.plaintext_bytes += other.plaintext_bytes;

@@ -72,8 +72,17 @@ fn run(
     let files = std::mem::take(&mut walk.files);
     let durability = Durability::of(&site.root);
     let gathered = Mutex::new(Gathered::default());
-    let job =
-        Job { source, site, standing, keys, journal: &journal, durability: &durability, options, gathered };
+    let job = Job {
+        source,
+        site,
+        standing,
+        keys,
+        journal: &journal,
+        durability: &durability,
+        options,
+        progress: control.progress,
+        gathered,
+    };
     job.run(files, control)?;
     // 4. the manifest, then what it no longer names
     finish(walk, &job, run, control)

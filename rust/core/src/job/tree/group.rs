@@ -1,16 +1,23 @@
 //! How files of a tree reach the disk: in groups, so that one barrier serves many.
 //!
 //! ```text
-//! write unnamed files ──► barrier ──► name them        and one barrier more at the end, for the names
+//! workers: write unnamed files ─┐                       ┌─► workers: name them      and at the end one barrier more,
+//!                               └─► a thread: barrier ──┘                           for the names
 //! ```
 
+use std::panic::resume_unwind;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rustix::fs::syncfs;
 use rustix::process::{Resource, getrlimit};
 
+use super::alone;
 use super::beneath::{Beneath, io};
 use super::path::TreePath;
 use crate::error::{Error, Result};
 use crate::job::AtomicFile;
+use crate::pipeline::{Control, parallel_then};
 
 /// Makes files durable.
 pub(super) struct Durability<'a> {
@@ -25,13 +32,24 @@ impl<'a> Durability<'a> {
         Durability { root, whole: known && kernel_reports_errors() }
     }
 
-    /// Makes the contents of written files durable, before they get their names.
-    pub(super) fn settle(&self, files: &[AtomicFile]) -> Result<()> {
-        match files {
-            _ if self.whole && files.len() > 1 => self.sync(),
-            _ => files
-                .iter()
-                .try_for_each(|file| file.file().sync_all().map_err(Error::io("sync", file.path()))),
+    /// What can be done for written files right away: to sync each, where they cannot be synced together.
+    pub(super) fn prepare<'f>(&self, mut files: impl Iterator<Item = &'f AtomicFile>) -> Result<()> {
+        match self.whole {
+            true => Ok(()),
+            false => files.try_for_each(sync_file),
+        }
+    }
+
+    /// Makes the contents of prepared files durable, before they get their names.
+    pub(super) fn settle<'f>(&self, mut files: impl Iterator<Item = &'f AtomicFile>) -> Result<()> {
+        if !self.whole {
+            return Ok(());
+        }
+        match (files.next(), files.next()) {
+            (Some(_), Some(_)) => self.sync(),
+            // whatever else the file system has to write need not be waited for
+            (Some(one), _) => sync_file(one),
+            _ => Ok(()),
         }
     }
 
@@ -53,10 +71,95 @@ impl<'a> Durability<'a> {
     }
 }
 
+fn sync_file(file: &AtomicFile) -> Result<()> {
+    file.file().sync_all().map_err(Error::io("sync", file.path()))
+}
+
+/// What is done with each group of files.
+pub(super) trait Course: Sync {
+    /// A file, as it comes.
+    type Item: Send;
+    /// What one thread works with.
+    type Hands;
+    /// A group whose files are written.
+    type Written: Send;
+
+    fn hands(&self) -> Result<Self::Hands>;
+    /// Writes the files of a group, and gives them no names. One thread does, or all that `control` allows for one file.
+    fn write(
+        &self,
+        hands: &mut Self::Hands,
+        group: Vec<Self::Item>,
+        control: &Control<'_>,
+    ) -> Result<Self::Written>;
+    /// Makes groups durable, all at once.
+    fn settle(&self, groups: &[Self::Written], control: &Control<'_>) -> Result<()>;
+    /// Gives the files of a durable group their names.
+    fn name(&self, group: Self::Written) -> Result<()>;
+}
+
+/// Takes all files through their course. No worker waits for the disk: while some groups settle, the next are written.
+///
+/// The large files begin as soon as no group of small ones is left for the calling thread.
+pub(super) fn run<C: Course>(course: &C, files: Divided<C::Item>, control: &Control<'_>) -> Result<()> {
+    let (written_in, written_out) = bounded(control.workers);
+    let (settled_in, settled_out) = unbounded();
+    thread::scope(|scope| {
+        let settling = move || settle(course, written_out, settled_in, control);
+        let settler = thread::Builder::new().spawn_scoped(scope, settling);
+        let settler = settler.map_err(Error::io_unnamed("start a thread"))?;
+        let write = |hands: &mut C::Hands, group, control: &Control<'_>| {
+            settled_out.try_iter().try_for_each(|group| course.name(group))?;
+            // whoever settles no more says why
+            written_in.send(course.write(hands, group, control)?).map_err(|_| Error::Cancelled)
+        };
+        let worked = parallel_then(
+            control,
+            files.small.into_iter(),
+            || course.hands(),
+            |hands, group| write(hands, group, &alone(control)),
+            |hands, control| {
+                files.large.into_iter().try_for_each(|file| {
+                    (control.poll)()?;
+                    write(hands, vec![file], control)
+                })
+            },
+        );
+        drop(written_in);
+        settler.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        // even if the work failed: these are done, and need not be done again
+        let named = settled_out.try_iter().try_for_each(|group| course.name(group));
+        worked.and(named)
+    })
+}
+
+fn settle<C: Course>(
+    course: &C,
+    written: Receiver<C::Written>,
+    settled: Sender<C::Written>,
+    control: &Control<'_>,
+) -> Result<()> {
+    while let Ok(first) = written.recv() {
+        let groups: Vec<_> = std::iter::once(first).chain(written.try_iter()).collect();
+        course.settle(&groups, &alone(control))?;
+        for group in groups {
+            // taken by whoever is free next
+            let _ = settled.send(group);
+        }
+    }
+    Ok(())
+}
+
+/// A tree's files, cut into groups of small ones, for one worker each, and large ones, of which each takes all workers.
+pub(super) struct Divided<T> {
+    pub(super) small: Vec<Vec<T>>,
+    pub(super) large: Vec<T>,
+}
+
 /// Cuts a tree's files into groups of small ones, for one worker each, and large ones, of which each takes all workers.
 ///
 /// The small ones go first: what cannot be read is known early, and the run ends on work that all cores can share.
-pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize) -> (Vec<Vec<T>>, Vec<T>) {
+pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize) -> Divided<T> {
     let (small, large): (Vec<T>, Vec<T>) = items.into_iter().partition(|item| size(item) <= LARGE);
     // enough groups that no worker waits long for another
     let per_group = small.len().div_ceil(workers * GROUPS_PER_WORKER).clamp(MIN_GROUP, MAX_GROUP);
@@ -76,13 +179,14 @@ pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize)
             }
         }
     }
-    (groups, large)
+    Divided { small: groups, large }
 }
 
-/// A file that waits for its name is open, and so may be the directory it will be in.
+/// A file that waits for its name is open, and so may be the directory it will be in. For each worker there may be a
+/// group that is written, one that waits, one that settles and one that gets its names.
 fn open_files_per_worker(workers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 4).unwrap_or(usize::MAX).checked_div(workers).map_or(1, |n| n.max(1))
+    usize::try_from(limit / 8).unwrap_or(usize::MAX).checked_div(workers).map_or(1, |n| n.max(1))
 }
 
 /// Before Linux 5.8, syncfs(2) was silent about failed writes.
@@ -109,11 +213,12 @@ mod tests {
     #[test]
     fn groups_hold_everything_once_and_in_order() {
         let sizes: Vec<u64> = (0..3000).map(|n| if n % 700 == 0 { LARGE + n } else { n * 40 }).collect();
-        let (groups, large) = divide(sizes.clone(), |size| *size, 2);
+        let Divided { small: groups, large } = divide(sizes.clone(), |size| *size, 2);
         assert_eq!(large, sizes.iter().copied().filter(|size| *size > LARGE).collect::<Vec<_>>());
         assert_eq!(groups.concat(), sizes.iter().copied().filter(|size| *size <= LARGE).collect::<Vec<_>>());
         assert!(groups.len() >= 8);
         assert!(groups.iter().all(|group| group.len() == 1 || group.iter().sum::<u64>() <= GROUP_BYTES));
-        assert_eq!(divide(Vec::<u64>::new(), |size| *size, 64), (vec![], vec![]));
+        let nothing = divide(Vec::<u64>::new(), |size| *size, 64);
+        assert!(nothing.small.is_empty() && nothing.large.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::beneath::Cursor;
 use super::entry::Entry;
-use super::group::divide;
+use super::group::{Divided, divide};
 use super::lines::More;
 use super::manifest::Counts;
 use super::opened::Opened;
@@ -20,7 +20,7 @@ pub fn verify(tree: &Path, keys: &dyn KeySource, control: &Control<'_>) -> Resul
     let opened = Opened::open(tree, keys, control, |_| (true, More::Wanted))?;
     let files: Vec<&Entry> = opened.entries.iter().filter(|entry| entry.file().is_some()).collect();
     announce(&files, control);
-    let (small, large) = divide(files, |entry| size(entry), control.workers);
+    let Divided { small, large } = divide(files, |entry| size(entry), control.workers);
     let found = Mutex::new(Found::default());
     let hands = || Ok((opened.root.cursor(), Desk::new()));
     let asking = Asking { keys, control: &alone(control) };

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 
 use super::beneath::{self, Beneath, Cursor};
 use super::entry::{Entry, Facts, Line, MessageId, file_type};
-use super::group::{Durability, divide};
+use super::group::{self, Course, Durability, divide};
 use super::journal::Journal;
 use super::keys::Granted;
 use super::manifest;
@@ -18,12 +18,12 @@ use super::site::Site;
 use super::small::{Asking, Desk};
 use super::standing::Standing;
 use super::walk::Candidate;
-use super::{EncryptOptions, Existing, Failure, KeySource, alone, is_everyones, mismatch, one_message};
+use super::{EncryptOptions, Existing, Failure, KeySource, is_everyones, mismatch, one_message};
 use crate::error::{Error, Result};
 use crate::job::file::MessageFile;
 use crate::job::{AtomicFile, Replace, SourceFile};
 use crate::message::{Caps, EncryptionMaterials};
-use crate::pipeline::{Control, parallel};
+use crate::pipeline::{Control, Progress};
 
 /// What the workers have done so far.
 #[derive(Default)]
@@ -43,43 +43,49 @@ pub(super) struct Job<'a> {
     pub(super) journal: &'a Journal<'a>,
     pub(super) durability: &'a Durability<'a>,
     pub(super) options: &'a EncryptOptions,
+    pub(super) progress: &'a Progress,
     pub(super) gathered: Mutex<Gathered>,
 }
 
 /// What one thread works with.
-struct Hands<'a> {
+pub(super) struct Hands<'a> {
     from: Cursor<'a>,
     to: Cursor<'a>,
     desk: Desk,
 }
 
-/// Files that one barrier makes durable.
+/// Files that are written and have no names yet.
 #[derive(Default)]
-struct Group {
-    written: Vec<(Entry, AtomicFile)>,
+pub(super) struct Group {
+    entries: Vec<Entry>,
+    files: Vec<AtomicFile>,
     gathered: Gathered,
+    count: u64,
 }
 
 impl Job<'_> {
     /// Encrypts them all, or keeps what an earlier run made of them.
     pub(super) fn run(&self, files: Vec<Candidate>, control: &Control<'_>) -> Result<()> {
-        let (small, large) = divide(files, |file| file.facts.size, control.workers);
-        let hands =
-            || Ok(Hands { from: self.source.cursor(), to: self.site.root.cursor(), desk: Desk::new() });
-        parallel(control, small.into_iter(), hands, |hands, group| {
-            self.group(hands, group, &alone(control))
-        })?;
-        let mut hands = hands()?;
-        for file in large {
-            (control.poll)()?;
-            self.group(&mut hands, vec![file], control)?;
-        }
-        Ok(())
+        group::run(self, divide(files, |file| file.facts.size, control.workers), control)
+    }
+}
+
+impl<'a> Course for Job<'a> {
+    type Item = Candidate;
+    type Hands = Hands<'a>;
+    type Written = Group;
+
+    fn hands(&self) -> Result<Hands<'a>> {
+        Ok(Hands { from: self.source.cursor(), to: self.site.root.cursor(), desk: Desk::new() })
     }
 
-    fn group(&self, hands: &mut Hands<'_>, mut files: Vec<Candidate>, control: &Control<'_>) -> Result<()> {
-        let mut group = Group::default();
-        let count = files.len() as u64;
+    fn write(
+        &self,
+        hands: &mut Hands<'a>,
+        mut files: Vec<Candidate>,
+        control: &Control<'_>,
+    ) -> Result<Group> {
+        let mut group = Group { count: files.len() as u64, ..Group::default() };
         if self.options.existing == Existing::Resume {
             files = self.keep(hands, files, &mut group, control)?;
         }
@@ -88,23 +94,34 @@ impl Job<'_> {
             control.check()?;
             self.file(hands, file, |bytes| keys.of(index, bytes), &mut group, control)?;
         }
-        let (mut entries, files): (Vec<_>, Vec<_>) = group.written.into_iter().unzip();
-        if !files.is_empty() {
-            self.durability.settle(&files)?;
+        self.durability.prepare(group.files.iter())?;
+        Ok(group)
+    }
+
+    fn settle(&self, groups: &[Group], control: &Control<'_>) -> Result<()> {
+        self.durability.settle(groups.iter().flat_map(|group| &group.files))?;
+        let entries = || groups.iter().flat_map(|group| &group.entries);
+        match entries().next() {
             // before the names: from here on a reader accepts the old message of a path, and the new one
-            self.journal.append(entries.iter().map(Line::entry), control)?;
+            Some(_) => self.journal.append(entries().map(Line::entry), control),
+            None => Ok(()),
         }
-        files.into_iter().try_for_each(AtomicFile::publish)?;
-        control.progress.files_done.fetch_add(count, Ordering::Relaxed);
+    }
+
+    fn name(&self, mut group: Group) -> Result<()> {
+        group.files.into_iter().try_for_each(AtomicFile::publish)?;
+        self.progress.files_done.fetch_add(group.count, Ordering::Relaxed);
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        gathered.entries.append(&mut entries);
+        gathered.entries.append(&mut group.entries);
         gathered.entries.append(&mut group.gathered.entries);
         gathered.failures.append(&mut group.gathered.failures);
         gathered.message_bytes += group.gathered.message_bytes;
         gathered.kept += group.gathered.kept;
         Ok(())
     }
+}
 
+impl<'a> Job<'a> {
     fn file(
         &self,
         hands: &mut Hands<'_>,
@@ -122,7 +139,8 @@ impl Job<'_> {
         match outcome {
             Ok((entry, message_bytes, output)) => {
                 group.gathered.message_bytes += message_bytes;
-                group.written.push((entry, output));
+                group.entries.push(entry);
+                group.files.push(output);
             }
             Err(error) if is_of_source(&error, &from.called(&file.path)) => {
                 group.gathered.entries.extend(earlier(self.standing, to, &file.path));
