@@ -6,7 +6,16 @@ import shutil
 import pytest
 import strongroom
 from strongroom import crypto
-from strongroom.errors import AuthenticationFailed, Misuse, PartialFailure, TargetExists, TreeMismatch
+from strongroom.errors import (
+    AuthenticationFailed,
+    LimitExceeded,
+    Misuse,
+    PartialFailure,
+    TargetExists,
+    TreeMismatch,
+)
+from strongroom.keyring import RawAesKeyring
+from strongroom.materials import decryption_materials, encryption_materials
 
 ODD = os.fsdecode(b"not \xff utf-8\n")
 
@@ -110,6 +119,71 @@ def test_what_a_key_source_raises_comes_through(source, tmp_path):
     with pytest.raises(PermissionError, match="no"):
         crypto.encrypt_tree(source, tmp_path / "tree", Denying())
     assert not (tmp_path / "tree").exists()
+
+
+class Counting:
+    """Keys that say how many messages of how many bytes they were asked for."""
+
+    def __init__(self, most=None):
+        self.keyring = RawAesKeyring("test", "key", bytes(32))
+        self.most, self.written, self.read, self.questions = most, [0, 0], [0, 0], 0
+
+    def encryption(self, plaintext_bytes, messages):
+        if self.most and messages > self.most:
+            raise LimitExceeded("too many messages for one data key")
+        self.questions += 1
+        self.written = [self.written[0] + messages, self.written[1] + plaintext_bytes]
+        return encryption_materials(self.keyring)
+
+    def decryption(self, header, message_bytes, messages):
+        self.questions += 1
+        self.read = [self.read[0] + messages, self.read[1] + message_bytes]
+        return decryption_materials(
+            header, self.keyring, context=None, commitment_policy="require-encrypt-require-decrypt"
+        )
+
+
+@pytest.fixture
+def many(tmp_path):
+    for index in range(100):
+        (tmp_path / "many" / f"{index // 10}").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "many" / f"{index // 10}" / f"{index}").write_bytes(bytes(100))
+    return tmp_path / "many"
+
+
+def test_keys_are_asked_for_many_files_at_once_and_each_is_counted(many, tmp_path):
+    keys = Counting()
+    crypto.encrypt_tree(many, tmp_path / "tree", keys, control=crypto.Control(workers=1))
+    # one message a file, and besides them the manifest and some records of the journal
+    assert 102 <= keys.written[0] < 120
+    assert keys.questions < 20
+    questions, messages = keys.questions, list((tmp_path / "tree").rglob("*.sr"))
+    crypto.decrypt_tree(tmp_path / "tree", tmp_path / "back", keys, control=crypto.Control(workers=1))
+    assert keys.read == [len(messages), sum(message.stat().st_size for message in messages)]
+    assert keys.questions - questions < 20
+
+
+def test_a_data_key_serves_no_more_messages_than_it_may(many, tmp_path):
+    keys = Counting(most=3)
+    crypto.encrypt_tree(many, tmp_path / "tree", keys)
+    crypto.verify_tree(tmp_path / "tree", keys)
+    edks = {crypto.MessageFile.open(path).header.edks[0].ciphertext for path in (tmp_path / "tree").rglob("*.sr")}
+    assert len(edks) > 100 / 3
+
+
+def test_a_class_with_few_messages_a_data_key(room, many, tmp_path):
+    room.classes.create("few", max_messages=7)
+    room.encrypt_tree(many, tmp_path / "tree", data_class="few", reason="test")
+    assert room.verify(tmp_path / "tree", reason="test").files == 100
+    assert room.decrypt_tree(tmp_path / "tree", tmp_path / "back", reason="test").files == 100
+
+
+def test_a_directory_in_the_place_of_a_file_fails_that_file_alone(room, tree, tmp_path):
+    (tmp_path / "back" / "a" / "one" / "in").mkdir(parents=True)
+    with pytest.raises(PartialFailure) as failed:
+        room.decrypt_tree(tree, tmp_path / "back", force=True, reason="test")
+    assert [path for path, _ in failed.value.failures] == ["a/one"]
+    assert (tmp_path / "back" / "a" / ODD).read_bytes() == b"odd"
 
 
 def test_a_tree_does_not_lie_within_itself(room, source):

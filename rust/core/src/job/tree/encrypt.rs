@@ -1,6 +1,6 @@
 //! Encrypting a tree.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -171,15 +171,18 @@ fn finish(walk: Walk, job: &Job<'_>, run: Run, control: &Control<'_>) -> Result<
 
 /// The entries of the next manifest, sorted: the new ones, and where there is none the earlier.
 fn merge(new: impl Iterator<Item = Entry>, earlier: impl IntoIterator<Item = Entry>) -> Vec<Entry> {
-    let mut entries: BTreeMap<TreePath, Entry> = new.map(|entry| (entry.path.clone(), entry)).collect();
-    for entry in earlier {
-        entries.entry(entry.path.clone()).or_insert(entry);
-    }
-    entries.into_values().collect()
+    let mut entries: Vec<Entry> = new.chain(earlier).collect();
+    // stable: of two with one path the new one comes first, and stays; and runs that are in order cost nothing
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries.dedup_by(|later, first| later.path == first.path);
+    entries
 }
 
 /// Outputs of earlier runs that these entries do not name.
 fn gone(entries: &[Entry], standing: &Standing) -> Vec<TreePath> {
+    if standing.outputs().next().is_none() {
+        return Vec::new();
+    }
     let named: HashSet<TreePath> = entries.iter().filter_map(Entry::output).collect();
     let mut gone: Vec<TreePath> = standing.outputs().filter(|output| !named.contains(output)).collect();
     gone.sort_unstable();

@@ -80,3 +80,67 @@ pub(super) fn decryption(
 fn share_materials(a: &Header, b: &Header) -> bool {
     a.suite.id == b.suite.id && a.edks == b.edks && a.context == b.context
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::context::Context;
+    use crate::key::{DataKey, Edk};
+    use crate::suite::Suite;
+
+    /// Serves so many messages under one data key, and remembers what it was asked.
+    struct Counting {
+        most: u64,
+        asked: Mutex<Vec<(u64, u64)>>,
+        materials: Arc<EncryptionMaterials>,
+    }
+
+    impl KeySource for Counting {
+        fn encryption(&self, usage: Usage) -> Result<Arc<EncryptionMaterials>> {
+            if usage.messages > self.most {
+                return Err(Error::Limit { what: "messages", limit: self.most, found: usage.messages });
+            }
+            self.asked.lock().unwrap().push((usage.messages, usage.bytes));
+            Ok(Arc::clone(&self.materials))
+        }
+
+        fn decryption(&self, _: &Header, _: Usage) -> Result<Arc<DecryptionMaterials>> {
+            Err(Error::KeyUnavailable)
+        }
+    }
+
+    fn counting(most: u64) -> Counting {
+        let suite = Suite::by_id(0x0478).unwrap();
+        let edk = Edk { provider_id: "p".into(), provider_info: vec![], ciphertext: vec![1] };
+        let key = Arc::new(DataKey::new(strongroom_secmem::Secret::copy_from(&[7; 32]).unwrap()));
+        let materials = EncryptionMaterials::new(suite, key, &[edk], &Context::default(), &[], 4096, None);
+        Counting { most, asked: Mutex::default(), materials: Arc::new(materials.unwrap()) }
+    }
+
+    #[test]
+    fn every_file_is_counted_once() {
+        let keys = counting(100);
+        let mut granted = Granted::new(&keys, vec![1, 2, 3]);
+        (0..3).for_each(|index| drop(granted.of(index, index as u64).unwrap()));
+        assert_eq!(*keys.asked.lock().unwrap(), [(3, 6)]);
+    }
+
+    #[test]
+    fn no_data_key_serves_more_than_it_may() {
+        let keys = counting(3);
+        let mut granted = Granted::new(&keys, vec![1; 10]);
+        // two cannot be read: they are counted for nothing
+        (0..10).filter(|index| index % 5 != 3).for_each(|index| drop(granted.of(index, 1).unwrap()));
+        assert_eq!(*keys.asked.lock().unwrap(), [(2, 2), (2, 2), (3, 3), (3, 3)]);
+    }
+
+    #[test]
+    fn what_has_grown_is_asked_for_by_itself() {
+        let keys = counting(100);
+        let mut granted = Granted::new(&keys, vec![1, 2]);
+        let _ = (granted.of(0, 5).unwrap(), granted.of(1, 2).unwrap());
+        assert_eq!(*keys.asked.lock().unwrap(), [(1, 5), (1, 2)]);
+    }
+}
