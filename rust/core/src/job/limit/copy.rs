@@ -14,11 +14,12 @@ pub fn measure(source: &SourceFile, target: &AtomicFile, workers: usize) -> Resu
     let control = Control { workers, progress: &progress, poll: &|| Ok(()) };
     // a file's runs are counted in 32 bits, as its frames are
     let runs = u32::try_from(source.len().div_ceil(RUN_BYTES as u64)).unwrap_or(u32::MAX);
+    let longest = usize::try_from(source.len()).unwrap_or(RUN_BYTES).min(RUN_BYTES);
     let start = Instant::now();
     parallel(
         &control,
         0..runs,
-        || Ok(PageBuffer::new(RUN_BYTES)),
+        || Ok(PageBuffer::new(longest)),
         |buffer, run| {
             let at = u64::from(run) * RUN_BYTES as u64;
             let len = usize::try_from(source.len() - at).unwrap_or(RUN_BYTES).min(RUN_BYTES);
