@@ -10,10 +10,16 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from strongroom.cli.words import shown, size
 
 OK, WARN, FAIL = "ok", "warn", "fail"
+
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+Aes = Literal["vaes-avx512", "vaes-avx2", "aes-ni", "arm-aes", "none"]
+"""Which instructions AES-GCM runs on, fastest first (on x86-64)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +81,46 @@ def core_dumps(pattern: Path = Path("/proc/sys/kernel/core_pattern")) -> Check:
     )
 
 
-def huge_pages(setting: Path = Path("/sys/kernel/mm/transparent_hugepage/enabled")) -> Check:
+def huge_pages(setting: Path = HUGE_PAGES) -> Check:
     """Whether large buffers can have large pages, which makes them faster."""
-    text = read(setting)
-    if "[never]" in text:
-        return Check(
-            "huge pages", WARN, "transparent huge pages are off; large buffers are slower", f"echo madvise > {setting}"
-        )
-    if not text:
+    mode = huge_page_mode(setting)
+    if mode == "never":
+        sentence = "transparent huge pages are off; large buffers are slower"
+        return Check("huge pages", WARN, sentence, f"echo madvise > {setting}")
+    if mode == "none":
         return Check("huge pages", WARN, "this kernel has no transparent huge pages; large buffers are slower")
-    return Check("huge pages", OK, f"transparent huge pages: {text[text.find('[') + 1 : text.find(']')]}")
+    return Check("huge pages", OK, f"transparent huge pages: {mode}")
+
+
+def huge_page_mode(setting: Path = HUGE_PAGES) -> str:
+    """Who may have huge pages: `always`, `madvise`, `never`, or `none` in a kernel that does not know them."""
+    chosen = read(setting).partition("[")[2].partition("]")[0]
+    return chosen or "none"
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Check:
     """Which instructions AES-GCM runs on."""
-    flags = flags_of(read(cpuinfo))
+    match aes_path(flags_of(read(cpuinfo))):
+        case "vaes-avx512":
+            return Check("processor", OK, "AES-GCM runs on VAES with AVX-512, the fastest path")
+        case "vaes-avx2":
+            return Check("processor", OK, "AES-GCM runs on VAES with AVX2")
+        case "none":
+            sentence = "no AES instructions are visible: AES-GCM is many times slower"
+            return Check("processor", WARN, sentence, SHOW_AES)
+        case _:
+            return Check("processor", OK, "AES-GCM runs on the processor's AES instructions")
+
+
+def aes_path(flags: set[str]) -> Aes:
+    """Find the fastest way to do AES-GCM that these instruction sets allow."""
     if {"vaes", "vpclmulqdq", "avx512f"} <= flags:
-        return Check("processor", OK, "AES-GCM runs on VAES with AVX-512, the fastest path")
+        return "vaes-avx512"
     if {"vaes", "vpclmulqdq", "avx2"} <= flags:
-        return Check("processor", OK, "AES-GCM runs on VAES with AVX2")
-    if {"aes", "pclmulqdq"} <= flags or {"aes", "pmull"} <= flags:
-        return Check("processor", OK, "AES-GCM runs on the processor's AES instructions")
-    fix = (
-        "pass the host's processor model through to this virtual machine, or move to a processor with AES instructions"
-    )
-    return Check("processor", WARN, "no AES instructions are visible: AES-GCM is many times slower", fix)
+        return "vaes-avx2"
+    if {"aes", "pclmulqdq"} <= flags:
+        return "aes-ni"
+    return "arm-aes" if {"aes", "pmull"} <= flags else "none"
 
 
 def flags_of(cpuinfo: str) -> set[str]:
@@ -190,3 +211,6 @@ SAFE_WAL = (3, 51, 3)
 CLOCK_SLACK = 300
 FIRST_RELEASE = 1_767_225_600  # 2026-01-01
 RAISE_MEMLOCK = "raise it: ulimit -l, LimitMEMLOCK= in a systemd unit, or memlock in /etc/security/limits.conf"
+SHOW_AES = (
+    "pass the host's processor model through to this virtual machine, or move to a processor with AES instructions"
+)
