@@ -68,21 +68,33 @@ class Bar:
             self._bar.stop()
 
 
+@contextmanager
+def shown_time(seconds: float, *, wanted: bool) -> Iterator[Callable[[str], None]]:
+    """Give what to call with a word now and then; it shows how much of the planned time has passed."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda _word: None
+        return
+    bar, start = _new_bar(seconds_only=True), time.monotonic()
+    task = bar.add_task("", total=seconds)
+    with bar:
+        yield lambda word: bar.update(task, completed=min(time.monotonic() - start, seconds), description=word)
+
+
 def _files(control: Control) -> str:
     if not control.files_total or control.files_total < 2:
         return ""
     return f"{control.files_done:,} of {count(control.files_total, 'file')}"
 
 
-def _new_bar() -> rich_progress.Progress:
+def _new_bar(*, seconds_only: bool = False) -> rich_progress.Progress:
     from rich import progress
     from rich.console import Console
 
+    bytes_moved = [progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn()]
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
-        progress.DownloadColumn(binary_units=True),
-        progress.TransferSpeedColumn(),
+        *([] if seconds_only else bytes_moved),
         progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

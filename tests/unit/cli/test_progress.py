@@ -47,6 +47,26 @@ def test_a_short_job_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
+def test_planned_time_is_shown_with_what_is_going_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress.shown_time(60.0, wanted=True) as show:
+        show("files of 64 MiB")
+    assert "files of 64 MiB" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("wanted", "stream"), [(False, Terminal()), (True, io.StringIO())])
+def test_planned_time_is_not_shown_elsewhere(
+    wanted: bool, stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress.shown_time(60.0, wanted=wanted) as show:
+        show("files")
+    assert stream.getvalue() == ""
+
+
 def halfway() -> "Control":
     control = FakeControl()
     control.bytes_done, control.bytes_total = 1 << 20, 2 << 20
