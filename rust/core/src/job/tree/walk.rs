@@ -1,8 +1,11 @@
 //! Looking through a source tree.
 
 use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
 
 use super::beneath::{Beneath, io};
 use super::entry::{Entry, Facts, Kind, file_type};
@@ -10,7 +13,7 @@ use super::path::TreePath;
 use super::select::Selection;
 use super::{Failure, Skipped};
 use crate::error::{Error, Result};
-use crate::pipeline::Control;
+use crate::pipeline::{Control, parallel};
 
 /// What a source tree holds. Each list is sorted by path.
 pub(super) struct Walk {
@@ -36,43 +39,53 @@ pub(super) struct Candidate {
 /// Looks through everything that is selected, without following links. Only an unreadable root is an error.
 pub(super) fn walk(source: &Beneath, selection: &Selection, control: &Control<'_>) -> Result<Walk> {
     let root = rustix::fs::fstat(source.fd()).map_err(|errno| io("stat", source.path(), errno))?;
-    let mut walker = Walker {
-        source,
-        selection,
-        waiting: Vec::new(),
-        inodes: HashSet::new(),
-        found: Walk {
-            root: Facts::of(&root),
-            directories: Vec::new(),
-            links: Vec::new(),
-            files: Vec::new(),
-            hard_links: 0,
-            skipped: Vec::new(),
-            failures: Vec::new(),
-            unread: Vec::new(),
-        },
-    };
-    walker.read(&[]).map_err(|errno| io("read", source.path(), errno))?;
-    while let Some(directory) = walker.waiting.pop() {
-        control.check()?;
-        (control.poll)()?;
-        if let Err(errno) = walker.read(directory.as_bytes()) {
-            walker.fail(directory, "read", errno);
-        }
+    let walker = Walker { source, selection };
+    let mut found = Found::default();
+    walker.read(&[], &mut found).map_err(|errno| io("read", source.path(), errno))?;
+    // one level after the other, its directories on all cores
+    let mut read = 0;
+    while read < found.directories.len() {
+        let level: Vec<_> = found.directories[read..].iter().map(|entry| entry.path.clone()).collect();
+        read = found.directories.len();
+        let beneath = Mutex::new(Found::default());
+        parallel(
+            control,
+            level.into_iter(),
+            || Ok(()),
+            |(), directory| {
+                let mut found = Found::default();
+                if let Err(errno) = walker.read(directory.as_bytes(), &mut found) {
+                    walker.fail(directory, "read", errno, &mut found);
+                }
+                beneath.lock().unwrap_or_else(PoisonError::into_inner).append(found);
+                Ok(())
+            },
+        )?;
+        found.append(beneath.into_inner().unwrap_or_else(PoisonError::into_inner));
     }
-    Ok(walker.finish())
+    Ok(found.finish(Facts::of(&root), selection))
+}
+
+/// What was found so far, in no order.
+#[derive(Default)]
+struct Found {
+    directories: Vec<Entry>,
+    links: Vec<Entry>,
+    files: Vec<Candidate>,
+    /// Device and inode of files that have other names.
+    shared: Vec<(u64, u64)>,
+    skipped: Vec<Skipped>,
+    failures: Vec<Failure>,
+    unread: Vec<TreePath>,
 }
 
 struct Walker<'a> {
     source: &'a Beneath,
     selection: &'a Selection,
-    waiting: Vec<TreePath>,
-    inodes: HashSet<(u64, u64)>,
-    found: Walk,
 }
 
 impl Walker<'_> {
-    fn read(&mut self, directory: &[u8]) -> Result<(), rustix::io::Errno> {
+    fn read(&self, directory: &[u8], found: &mut Found) -> Result<(), Errno> {
         let (fd, names) = self.source.list(directory)?;
         for (name, _) in names {
             // the kernel gives plain names
@@ -81,56 +94,74 @@ impl Walker<'_> {
                 continue;
             }
             match rustix::fs::statat(&fd, &*name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => self.take(&fd, path, &name, &stat),
-                Err(errno) => self.fail(path, "stat", errno),
+                Ok(stat) => self.take(&fd, path, &name, &stat, found),
+                Err(errno) => self.fail(path, "stat", errno, found),
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, fd: &std::os::fd::OwnedFd, path: TreePath, name: &[u8], stat: &Stat) {
+    fn take(&self, fd: &OwnedFd, path: TreePath, name: &[u8], stat: &Stat, found: &mut Found) {
         let facts = Facts::of(stat);
         match file_type(stat) {
-            FileType::Directory => {
-                self.waiting.push(path.clone());
-                self.found.directories.push(facts.entry(path, Kind::Directory));
-            }
+            FileType::Directory => found.directories.push(facts.entry(path, Kind::Directory)),
             _ if !self.selection.picks(&path) => {}
             FileType::RegularFile => {
-                if stat.st_nlink > 1 && !self.inodes.insert((stat.st_dev, stat.st_ino)) {
-                    self.found.hard_links += 1;
+                if stat.st_nlink > 1 {
+                    found.shared.push((stat.st_dev, stat.st_ino));
                 }
-                self.found.files.push(Candidate { path, facts });
+                found.files.push(Candidate { path, facts });
             }
             FileType::Symlink => match rustix::fs::readlinkat(fd, name, Vec::new()) {
                 Ok(target) => {
                     let kind = Kind::Link { target: target.into_bytes().into() };
-                    self.found.links.push(facts.entry(path, kind));
+                    found.links.push(facts.entry(path, kind));
                 }
-                Err(errno) => self.fail(path, "read the link", errno),
+                Err(errno) => self.fail(path, "read the link", errno, found),
             },
-            special => self.found.skipped.push(Skipped { path, why: name_of(special) }),
+            special => found.skipped.push(Skipped { path, why: name_of(special) }),
         }
     }
 
-    fn fail(&mut self, path: TreePath, op: &'static str, errno: rustix::io::Errno) {
+    fn fail(&self, path: TreePath, op: &'static str, errno: Errno, found: &mut Found) {
         let error = io(op, &self.source.called(path.as_bytes()), errno);
-        self.found.unread.push(path.clone());
-        self.found.failures.push(Failure { path, error });
+        found.unread.push(path.clone());
+        found.failures.push(Failure { path, error });
+    }
+}
+
+impl Found {
+    fn append(&mut self, mut other: Found) {
+        self.directories.append(&mut other.directories);
+        self.links.append(&mut other.links);
+        self.files.append(&mut other.files);
+        self.shared.append(&mut other.shared);
+        self.skipped.append(&mut other.skipped);
+        self.failures.append(&mut other.failures);
+        self.unread.append(&mut other.unread);
     }
 
-    fn finish(self) -> Walk {
-        let mut found = self.found;
-        if self.selection.names_some() {
-            let files = found.files.iter().map(|file| &file.path);
-            let needed = parents(files.chain(found.links.iter().map(|link| &link.path)));
-            found.directories.retain(|entry| needed.contains(entry.path.as_bytes()));
+    fn finish(mut self, root: Facts, selection: &Selection) -> Walk {
+        if selection.names_some() {
+            let files = self.files.iter().map(|file| &file.path);
+            let needed = parents(files.chain(self.links.iter().map(|link| &link.path)));
+            self.directories.retain(|entry| needed.contains(entry.path.as_bytes()));
         }
-        found.directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        found.links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        found.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        found.skipped.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        found
+        self.directories.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        self.links.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        self.files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        self.skipped.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        let seen: HashSet<_> = self.shared.iter().collect();
+        Walk {
+            root,
+            hard_links: (self.shared.len() - seen.len()) as u64,
+            directories: self.directories,
+            links: self.links,
+            files: self.files,
+            skipped: self.skipped,
+            failures: self.failures,
+            unread: self.unread,
+        }
     }
 }
 
