@@ -2,7 +2,7 @@
 
     python benches/trees.py [--files 20000] [--dir DIR] [--rounds 5] [--json FILE]
     python benches/trees.py --scale      time per file from 20,000 to 200,000 files must be flat
-    python benches/trees.py --huge       20,000 small files beside one of 4 GiB, which must use all cores
+    python benches/trees.py --huge       20,000 small files beside one of 4 GiB (--bytes), which must use all cores
 
 Only ratios within a run count: the disk and its cache are shared with everything else on the machine. DIR must be on
 the file system that is meant, ext4 with a journal or XFS: a tmpfs has nothing to make durable, and an ext4 without a
@@ -51,11 +51,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--huge", action="store_true")
+    parser.add_argument("--bytes", type=int, default=HUGE, help="of the huge file")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.dir, prefix="bench-trees-") as folder:
         if options.huge:
-            report = huge(Path(folder), options.files)
+            report = huge(Path(folder), options.files, options.bytes)
         elif options.scale:
             report = [row for files in SCALE for row in measured(Path(folder), files, options.rounds)]
         else:
@@ -117,11 +118,14 @@ def measured(folder: Path, files: int, rounds: int) -> Iterator[dict[str, object
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def huge(folder: Path, files: int) -> list[dict[str, object]]:
-    """Cores in use while a tree of small files and one huge one is encrypted and decrypted, beside the huge one alone."""
+def huge(folder: Path, files: int, size: int) -> list[dict[str, object]]:
+    """Cores in use while a tree of small files and one huge one is encrypted and decrypted, beside the huge one alone.
+
+    On a disk this shows how long it takes to write; on a tmpfs of twice the size, whether all cores are used.
+    """
     source, target, alone = folder / "source", folder / "target", folder / "alone"
     make_source(source, files)
-    make_huge(source / "huge", HUGE)
+    make_huge(source / "huge", size)
     raw = RawKeys()
     report = [cores("encrypt_file of the huge one", lambda: crypto.encrypt_file(raw.materials, source / "huge", alone))]
     alone.unlink()

@@ -102,35 +102,47 @@ pub(super) trait Course: Sync {
 ///
 /// The large files begin as soon as no group of small ones is left for the calling thread.
 pub(super) fn run<C: Course>(course: &C, files: Divided<C::Item>, control: &Control<'_>) -> Result<()> {
-    let (written_in, written_out) = bounded(control.workers);
+    let (written_in, written_out) = bounded(control.workers * WAITING_PER_WORKER);
     let (settled_in, settled_out) = unbounded();
     thread::scope(|scope| {
         let settling = move || settle(course, written_out, settled_in, control);
-        let settler = thread::Builder::new().spawn_scoped(scope, settling);
-        let settler = settler.map_err(Error::io_unnamed("start a thread"))?;
-        let write = |hands: &mut C::Hands, group, control: &Control<'_>| {
-            settled_out.try_iter().try_for_each(|group| course.name(group))?;
-            // whoever settles no more says why
-            written_in.send(course.write(hands, group, control)?).map_err(|_| Error::Cancelled)
+        let Ok(settler) = thread::Builder::new().spawn_scoped(scope, settling) else {
+            return write_all(course, files, control, |group| {
+                course.settle(std::slice::from_ref(&group), &alone(control))?;
+                course.name(group)
+            });
         };
-        let worked = parallel_then(
-            control,
-            files.small.into_iter(),
-            || course.hands(),
-            |hands, group| write(hands, group, &alone(control)),
-            |hands, control| {
-                files.large.into_iter().try_for_each(|file| {
-                    (control.poll)()?;
-                    write(hands, vec![file], control)
-                })
-            },
-        );
+        let worked = write_all(course, files, control, |group| {
+            // whoever settles no more says why
+            written_in.send(group).map_err(|_| Error::Cancelled)?;
+            settled_out.try_iter().try_for_each(|group| course.name(group))
+        });
         drop(written_in);
         settler.join().unwrap_or_else(|panic| resume_unwind(panic))?;
         // even if the work failed: these are done, and need not be done again
         let named = settled_out.try_iter().try_for_each(|group| course.name(group));
         worked.and(named)
     })
+}
+
+fn write_all<C: Course>(
+    course: &C,
+    files: Divided<C::Item>,
+    control: &Control<'_>,
+    hand_on: impl Fn(C::Written) -> Result<()> + Sync,
+) -> Result<()> {
+    parallel_then(
+        control,
+        files.small.into_iter(),
+        || course.hands(),
+        |hands, group| hand_on(course.write(hands, group, &alone(control))?),
+        |hands, control| {
+            files.large.into_iter().try_for_each(|file| {
+                (control.poll)()?;
+                hand_on(course.write(hands, vec![file], control)?)
+            })
+        },
+    )
 }
 
 fn settle<C: Course>(
@@ -163,7 +175,7 @@ pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize)
     let (small, large): (Vec<T>, Vec<T>) = items.into_iter().partition(|item| size(item) <= LARGE);
     // enough groups that no worker waits long for another
     let per_group = small.len().div_ceil(workers * GROUPS_PER_WORKER).clamp(MIN_GROUP, MAX_GROUP);
-    let per_group = per_group.min(open_files_per_worker(workers));
+    let per_group = per_group.min(most_in_group(workers));
     let mut groups: Vec<Vec<T>> = Vec::new();
     let mut bytes = 0;
     for item in small {
@@ -182,11 +194,11 @@ pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize)
     Divided { small: groups, large }
 }
 
-/// A file that waits for its name is open, and so may be the directory it will be in. For each worker there may be a
-/// group that is written, one that waits, one that settles and one that gets its names.
-fn open_files_per_worker(workers: usize) -> usize {
+/// A file that waits for its name is open, and so may be the directory it will be in: three quarters of what may be open.
+fn most_in_group(workers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from(limit / 8).unwrap_or(usize::MAX).checked_div(workers).map_or(1, |n| n.max(1))
+    let files = usize::try_from(limit / 8 * 3).unwrap_or(usize::MAX);
+    (files / (workers * IN_FLIGHT_PER_WORKER)).max(1)
 }
 
 /// Before Linux 5.8, syncfs(2) was silent about failed writes.
@@ -203,12 +215,99 @@ const SYNCED_WHOLE: [u64; 5] = [0xEF53, 0x5846_5342, 0x9123_683E, 0xF2F5_2010, 0
 const LARGE: u64 = 8 << 20;
 const GROUP_BYTES: u64 = 32 << 20;
 const GROUPS_PER_WORKER: usize = 4;
+/// Groups that wait for the disk: the more there are, the fewer barriers a slow one takes.
+const WAITING_PER_WORKER: usize = 3;
+/// One group is written, while some wait, as many settle, and as many are there to be named.
+const IN_FLIGHT_PER_WORKER: usize = 3 * WAITING_PER_WORKER + 2;
 const MIN_GROUP: usize = 16;
-const MAX_GROUP: usize = 512;
+const MAX_GROUP: usize = 256;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::pipeline::Progress;
+
+    /// Remembers what was done with each file, in order; fails at one step of one file.
+    #[derive(Default)]
+    struct Fake {
+        done: Mutex<Vec<(&'static str, u64)>>,
+        fails: Option<(&'static str, u64)>,
+    }
+
+    impl Fake {
+        fn step(&self, step: &'static str, files: &[u64]) -> Result<()> {
+            let mut done = self.done.lock().unwrap();
+            for &file in files {
+                if self.fails == Some((step, file)) {
+                    return Err(Error::Misuse(step.into()));
+                }
+                done.push((step, file));
+            }
+            Ok(())
+        }
+
+        fn steps_of(&self, file: u64) -> Vec<&'static str> {
+            let done = self.done.lock().unwrap();
+            done.iter().filter(|(_, of)| *of == file).map(|(step, _)| *step).collect()
+        }
+    }
+
+    impl Course for Fake {
+        type Item = u64;
+        type Hands = ();
+        type Written = Vec<u64>;
+
+        fn hands(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn write(&self, (): &mut (), group: Vec<u64>, _: &Control<'_>) -> Result<Vec<u64>> {
+            self.step("write", &group).map(|()| group)
+        }
+
+        fn settle(&self, groups: &[Vec<u64>], _: &Control<'_>) -> Result<()> {
+            groups.iter().try_for_each(|group| self.step("settle", group))
+        }
+
+        fn name(&self, group: Vec<u64>) -> Result<()> {
+            self.step("name", &group)
+        }
+    }
+
+    fn run_fake(fails: Option<(&'static str, u64)>) -> (Fake, Result<()>) {
+        let fake = Fake { fails, ..Fake::default() };
+        let files = Divided { small: (0..40).map(|n| vec![2 * n, 2 * n + 1]).collect(), large: vec![80, 81] };
+        let progress = Progress::default();
+        let outcome = run(&fake, files, &Control { workers: 3, progress: &progress, poll: &|| Ok(()) });
+        (fake, outcome)
+    }
+
+    #[test]
+    fn every_file_is_written_then_settled_then_named() {
+        let (fake, outcome) = run_fake(None);
+        assert!(outcome.is_ok());
+        (0..82).for_each(|file| assert_eq!(fake.steps_of(file), ["write", "settle", "name"], "{file}"));
+    }
+
+    #[test]
+    fn what_fails_is_told_and_nothing_is_named_before_it_settled() {
+        for step in ["write", "settle", "name"] {
+            for file in [0, 41, 79, 81] {
+                let (fake, outcome) = run_fake(Some((step, file)));
+                assert!(matches!(outcome, Err(Error::Misuse(what)) if what == step), "{step} {file}");
+                for file in 0..82 {
+                    let steps = fake.steps_of(file);
+                    assert_eq!(steps, ["write", "settle", "name"][..steps.len()], "{file}");
+                }
+                // what was settled before is named, so that nobody has to do it again
+                if step == "write" {
+                    (0..82).for_each(|file| assert_ne!(fake.steps_of(file).len(), 2, "{file}"));
+                }
+            }
+        }
+    }
 
     #[test]
     fn groups_hold_everything_once_and_in_order() {
