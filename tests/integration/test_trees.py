@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import strongroom
@@ -143,6 +145,24 @@ class Counting:
         )
 
 
+@pytest.mark.parametrize("suite", [0x0478, 0x0578])
+@pytest.mark.parametrize("frame_length", [16, 65536])
+def test_files_of_any_size_come_back_whether_they_fit_one_buffer_or_not(tmp_path, suite, frame_length):
+    class Keys(Counting):
+        def encryption(self, plaintext_bytes, messages):
+            return encryption_materials(self.keyring, suite=suite, frame_length=frame_length)
+
+    (tmp_path / "source").mkdir()
+    for size in [0, 1, 15, 16, 100_000, 500_000, 1 << 20, (1 << 20) + 1, 3_000_000]:
+        (tmp_path / "source" / f"{size}").write_bytes(os.urandom(size))
+    crypto.encrypt_tree(tmp_path / "source", tmp_path / "tree", Keys())
+    assert crypto.encrypt_tree(tmp_path / "source", tmp_path / "tree", Keys(), resume=True).kept == 9
+    assert crypto.verify_tree(tmp_path / "tree", Keys()).failures == []
+    crypto.decrypt_tree(tmp_path / "tree", tmp_path / "back", Keys())
+    for path in (tmp_path / "source").iterdir():
+        assert (tmp_path / "back" / path.name).read_bytes() == path.read_bytes()
+
+
 @pytest.fixture
 def many(tmp_path):
     for index in range(100):
@@ -176,6 +196,26 @@ def test_a_class_with_few_messages_a_data_key(room, many, tmp_path):
     room.encrypt_tree(many, tmp_path / "tree", data_class="few", reason="test")
     assert room.verify(tmp_path / "tree", reason="test").files == 100
     assert room.decrypt_tree(tmp_path / "tree", tmp_path / "back", reason="test").files == 100
+
+
+FEW_FILES = """
+import resource, sys
+from test_trees import Counting
+from strongroom import crypto
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+source, tree, back = sys.argv[1:]
+assert crypto.encrypt_tree(source, tree, Counting()).failures == []
+assert crypto.decrypt_tree(tree, back, Counting()).failures == []
+"""
+
+
+def test_no_more_files_are_open_than_may_be(tmp_path):
+    # each file in a directory of its own, which is open with it
+    for index in range(600):
+        (tmp_path / "source" / f"{index}").mkdir(parents=True)
+        (tmp_path / "source" / f"{index}" / "file").write_bytes(bytes(100))
+    paths = [tmp_path / name for name in ("source", "tree", "back")]
+    subprocess.run([sys.executable, "-c", FEW_FILES, *paths], cwd=os.path.dirname(__file__), check=True)
 
 
 def test_a_directory_in_the_place_of_a_file_fails_that_file_alone(room, tree, tmp_path):
