@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benches.groups import buffers
+from benches.groups import buffers, files
 from benches.harness.run import Scope, run
 
-SOURCES = {"buffers": buffers.groups}
+SOURCES = (buffers.groups, files.groups)
 
 
 def main() -> None:
@@ -17,7 +17,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path, help="write every sample there")
     options = parser.parse_args()
-    report = run(SOURCES.values(), Scope(only=tuple(options.only or ("*",)), rounds=options.rounds))
+    scope = Scope(only=tuple(options.only or ("*",)), rounds=options.rounds)
+    report = run(SOURCES, scope)
     if options.json:
         report.save(options.json)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what the build needs, with `tests` what the tests need, with `bench` what the counts need; installs from Debian only what is missing.
+# Checks what the build needs, with `tests` what the tests need, with `bench` what benchmarks need; installs from Debian only what is missing.
 set -euo pipefail
 
 main() {
@@ -31,6 +31,11 @@ tests() {
 bench() {
     # callgrind counts the instructions of a program
     command -v valgrind >/dev/null || install valgrind || echo "needs: no valgrind here: instructions are not counted"
+    # what people use instead: one that cannot be had is left out of the table
+    local program
+    for program in age gpg openssl; do
+        command -v "$program" >/dev/null || (install "$program") || echo "needs: no $program here: it is not measured"
+    done
 }
 
 install() {

@@ -35,6 +35,8 @@ class Scope:
     """A directory on a real file system, for what must be durable."""
     absent: dict[str, str] = field(default_factory=dict)
     """Peers that could not be measured, and why."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of the peers that are programs, or otherwise on no list of packages."""
 
     def wants(self, group_id: str) -> bool:
         """Whether this group is asked for."""
@@ -47,7 +49,7 @@ class Scope:
 
 def run(sources: Iterable[Callable[[Scope], Iterator[Group]]], scope: Scope) -> Report:
     """Measures every group that the scope wants, and prints each as it is done."""
-    report = Report(facts(), [], scope.absent)
+    report = Report({**facts(), "peers": scope.versions}, [], scope.absent)
     watch = Watch()
     for groups in sources:
         for group in groups(scope):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from benches.harness.row import Unavailable
 from benches.peers.frame import FramePeer
+from benches.peers.message import MessagePeer
 
 
 def into() -> FramePeer:
@@ -36,6 +39,21 @@ def allocating() -> FramePeer:
         opened.clear()
 
     return FramePeer("pyca AESGCM, new bytes", seal, unseal, threads=(1, 2), share=1 / 4, forget=forget)
+
+
+def record() -> MessagePeer:
+    """A random nonce and what it seals under a long-lived key: no data key, no key derivation, no context."""
+    cipher = _cipher()
+
+    def seal(plaintext: bytes) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + cipher.encrypt(nonce, plaintext, None)
+
+    return MessagePeer(
+        "pyca AESGCM (a record, not a message)",
+        seal,
+        lambda sealed: cipher.decrypt(sealed[:12], sealed[12:], None),
+    )
 
 
 def _cipher():  # type: ignore[no-untyped-def]
