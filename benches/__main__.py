@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benches.groups import buffers, files
+from benches.groups import buffers, files, streams
 from benches.harness.run import Scope, run
 
-SOURCES = (buffers.groups, files.groups)
+SOURCES = (buffers.groups, files.groups, streams.groups)
 
 
 def main() -> None:
