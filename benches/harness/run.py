@@ -33,6 +33,8 @@ class Scope:
     """A directory in memory, for files whose disk is not the point."""
     disk: Path = field(default_factory=Path.cwd)
     """A directory on a real file system, for what must be durable."""
+    large: bool = False
+    """Whether there is room and time for 8 GiB where 2 GiB do otherwise."""
     absent: dict[str, str] = field(default_factory=dict)
     """Peers that could not be measured, and why."""
     versions: dict[str, str] = field(default_factory=dict)
