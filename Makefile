@@ -57,6 +57,11 @@ test-python: build ## the tests of the package, the architecture and the docs
 bench: build ## read the throughput against the bare cipher; on a quiet machine
 	python benches/run.py
 
+.PHONY: bench-python
+bench-python: build ## time the Python API, call by call
+	python -m pip install --group bench
+	pytest --benchmark-only --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name benches/python
+
 .PHONY: docs
 docs: build ## rebuild the generated pages, run the code in the docs, check the links
 	python tools/reference.py
