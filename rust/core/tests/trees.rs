@@ -175,6 +175,34 @@ fn readers_never_see_a_gap() {
     assert_finished(&place);
 }
 
+/// A crash between a record of the journal and the names of its outputs: what stood there stands there still.
+#[test]
+fn outputs_that_got_no_names_are_made_again() {
+    let place = place();
+    let outputs = || (0..40).map(|i| place.encrypted.join(format!("{i}.sr")));
+    let change = |seconds: u64| {
+        (0..40).for_each(|i| {
+            write(&place.source.join(format!("{i}")), &seconds.to_string().into_bytes(), seconds, i)
+        });
+    };
+    change(1_600_000_000);
+    assert!(stop_after(&place, 42, Existing::Refuse).is_err());
+    outputs().for_each(|output| drop(fs::remove_file(output)));
+    assert_eq!(encrypt(&place.source, &place.encrypted, Existing::Resume).unwrap().kept, 0);
+    assert_finished(&place);
+
+    let old: Vec<_> = outputs().map(|output| fs::read(output).unwrap()).collect();
+    change(1_700_000_000);
+    // for manifest, directories, all files and one record
+    assert!(stop_after(&place, 43, Existing::Resume).is_err());
+    let renewed = outputs().zip(&old).filter(|(output, old)| fs::read(output).unwrap() != **old).count();
+    assert!(renewed > 0, "nothing was done before the keys gave out");
+    outputs().zip(&old).for_each(|(output, old)| fs::write(output, old).unwrap());
+    assert_eq!(failures(&verify(&place.encrypted).unwrap()), []);
+    assert_eq!(encrypt(&place.source, &place.encrypted, Existing::Resume).unwrap().kept, 0);
+    assert_finished(&place);
+}
+
 #[test]
 fn resuming_a_finished_tree_updates_it() {
     let place = small_tree();

@@ -118,10 +118,10 @@ pub(super) fn run<C: Course>(course: &C, files: Divided<C::Item>, control: &Cont
             settled_out.try_iter().try_for_each(|group| course.name(group))
         });
         drop(written_in);
-        settler.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-        // even if the work failed: these are done, and need not be done again
+        let settled = settler.join().unwrap_or_else(|panic| resume_unwind(panic));
+        // even if something failed: these are done, and need not be done again
         let named = settled_out.try_iter().try_for_each(|group| course.name(group));
-        worked.and(named)
+        settled.and(worked).and(named)
     })
 }
 
