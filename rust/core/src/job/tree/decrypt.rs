@@ -327,7 +327,11 @@ impl<'a> Course for Job<'a> {
         Ok(group)
     }
 
-    fn settle(&self, groups: &[Group<'a>], _: &Control<'_>) -> Result<()> {
+    fn directory<'i>(&self, entry: &'i &'a Entry) -> &'i [u8] {
+        entry.path.parent()
+    }
+
+    fn settle(&self, groups: &[&Group<'a>], _: &Control<'_>) -> Result<()> {
         self.durability.settle(groups.iter().flat_map(|group| &group.files).map(|(_, file, _)| file))
     }
 

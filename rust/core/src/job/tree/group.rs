@@ -6,9 +6,11 @@
 //! ```
 
 use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rustix::fs::syncfs;
 use rustix::process::{Resource, getrlimit};
 
@@ -85,6 +87,8 @@ pub(super) trait Course: Sync {
     type Written: Send;
 
     fn hands(&self) -> Result<Self::Hands>;
+    /// The directory that a file is in, as a path.
+    fn directory<'i>(&self, file: &'i Self::Item) -> &'i [u8];
     /// Writes the files of a group, and gives them no names. One thread does, or all that `control` allows for one file.
     fn write(
         &self,
@@ -93,7 +97,7 @@ pub(super) trait Course: Sync {
         control: &Control<'_>,
     ) -> Result<Self::Written>;
     /// Makes groups durable, all at once.
-    fn settle(&self, groups: &[Self::Written], control: &Control<'_>) -> Result<()>;
+    fn settle(&self, groups: &[&Self::Written], control: &Control<'_>) -> Result<()>;
     /// Gives the files of a durable group their names.
     fn name(&self, group: Self::Written) -> Result<()>;
 }
@@ -104,56 +108,105 @@ pub(super) trait Course: Sync {
 pub(super) fn run<C: Course>(course: &C, files: Divided<C::Item>, control: &Control<'_>) -> Result<()> {
     let (written_in, written_out) = bounded(control.workers * WAITING_PER_WORKER);
     let (settled_in, settled_out) = unbounded();
+    let budget = Budget::new(most_open());
     thread::scope(|scope| {
         let settling = move || settle(course, written_out, settled_in, control);
         let Ok(settler) = thread::Builder::new().spawn_scoped(scope, settling) else {
-            return write_all(course, files, control, |group| {
-                course.settle(std::slice::from_ref(&group), &alone(control))?;
-                course.name(group)
+            return write_all(files, course, control, |hands, group, control| {
+                let written = course.write(hands, group, control)?;
+                course.settle(&[&written], &alone(control))?;
+                course.name(written)
             });
         };
-        let worked = write_all(course, files, control, |group| {
-            // whoever settles no more says why
-            written_in.send(group).map_err(|_| Error::Cancelled)?;
-            settled_out.try_iter().try_for_each(|group| course.name(group))
+        let name = |group: Open<C::Written>| {
+            course.name(group.written)?;
+            budget.give(group.opens);
+            Ok(())
+        };
+        let worked = write_all(files, course, control, |hands, group, control| {
+            let opens = opens(course, &group);
+            while !budget.take(opens) {
+                match settled_out.recv_timeout(PAUSE) {
+                    Ok(group) => name(group)?,
+                    Err(RecvTimeoutError::Timeout) => control.check()?,
+                    // whoever settles no more says why
+                    Err(RecvTimeoutError::Disconnected) => return Err(Error::Cancelled),
+                }
+            }
+            let written = course.write(hands, group, control)?;
+            written_in.send(Open { written, opens }).map_err(|_| Error::Cancelled)?;
+            settled_out.try_iter().try_for_each(name)
         });
         drop(written_in);
         let settled = settler.join().unwrap_or_else(|panic| resume_unwind(panic));
         // even if something failed: these are done, and need not be done again
-        let named = settled_out.try_iter().try_for_each(|group| course.name(group));
+        let named = settled_out.try_iter().try_for_each(name);
         settled.and(worked).and(named)
     })
 }
 
 fn write_all<C: Course>(
-    course: &C,
     files: Divided<C::Item>,
+    course: &C,
     control: &Control<'_>,
-    hand_on: impl Fn(C::Written) -> Result<()> + Sync,
+    each: impl Fn(&mut C::Hands, Vec<C::Item>, &Control<'_>) -> Result<()> + Sync,
 ) -> Result<()> {
     parallel_then(
         control,
         files.small.into_iter(),
         || course.hands(),
-        |hands, group| hand_on(course.write(hands, group, &alone(control))?),
+        |hands, group| each(hands, group, &alone(control)),
         |hands, control| {
             files.large.into_iter().try_for_each(|file| {
                 (control.poll)()?;
-                hand_on(course.write(hands, vec![file], control)?)
+                each(hands, vec![file], control)
             })
         },
     )
 }
 
+/// A group that has no names yet, and how many descriptors it holds.
+struct Open<W> {
+    written: W,
+    opens: usize,
+}
+
+/// Its files, and the directories that they will be in.
+fn opens<C: Course>(course: &C, group: &[C::Item]) -> usize {
+    let directories = group.chunk_by(|a, b| course.directory(a) == course.directory(b)).count();
+    group.len() + directories
+}
+
+/// Descriptors that groups may hold all together.
+struct Budget(Mutex<usize>);
+
+impl Budget {
+    fn new(most: usize) -> Self {
+        Budget(Mutex::new(most))
+    }
+
+    fn take(&self, count: usize) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let enough = left.checked_sub(count);
+        *left = enough.unwrap_or(*left);
+        enough.is_some()
+    }
+
+    fn give(&self, count: usize) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += count;
+    }
+}
+
 fn settle<C: Course>(
     course: &C,
-    written: Receiver<C::Written>,
-    settled: Sender<C::Written>,
+    written: Receiver<Open<C::Written>>,
+    settled: Sender<Open<C::Written>>,
     control: &Control<'_>,
 ) -> Result<()> {
     while let Ok(first) = written.recv() {
         let groups: Vec<_> = std::iter::once(first).chain(written.try_iter()).collect();
-        course.settle(&groups, &alone(control))?;
+        let all: Vec<_> = groups.iter().map(|group| &group.written).collect();
+        course.settle(&all, &alone(control))?;
         for group in groups {
             // taken by whoever is free next
             let _ = settled.send(group);
@@ -175,7 +228,8 @@ pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize)
     let (small, large): (Vec<T>, Vec<T>) = items.into_iter().partition(|item| size(item) <= LARGE);
     // enough groups that no worker waits long for another
     let per_group = small.len().div_ceil(workers * GROUPS_PER_WORKER).clamp(MIN_GROUP, MAX_GROUP);
-    let per_group = per_group.min(most_in_group(workers));
+    // each worker can write one while as many settle, even if each file is in a directory of its own
+    let per_group = per_group.min((most_open() / (2 * workers + 2)).max(1));
     let mut groups: Vec<Vec<T>> = Vec::new();
     let mut bytes = 0;
     for item in small {
@@ -194,11 +248,10 @@ pub(super) fn divide<T>(items: Vec<T>, size: impl Fn(&T) -> u64, workers: usize)
     Divided { small: groups, large }
 }
 
-/// A file that waits for its name is open, and so may be the directory it will be in: three quarters of what may be open.
-fn most_in_group(workers: usize) -> usize {
+/// A file that waits for its name is open, and so is the directory that it will be in.
+fn most_open() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let files = usize::try_from(limit / 8 * 3).unwrap_or(usize::MAX);
-    (files / (workers * IN_FLIGHT_PER_WORKER)).max(1)
+    usize::try_from(limit / 8 * 5).unwrap_or(usize::MAX).max(2)
 }
 
 /// Before Linux 5.8, syncfs(2) was silent about failed writes.
@@ -217,15 +270,13 @@ const GROUP_BYTES: u64 = 32 << 20;
 const GROUPS_PER_WORKER: usize = 4;
 /// Groups that wait for the disk: the more there are, the fewer barriers a slow one takes.
 const WAITING_PER_WORKER: usize = 3;
-/// One group is written, while some wait, as many settle, and as many are there to be named.
-const IN_FLIGHT_PER_WORKER: usize = 3 * WAITING_PER_WORKER + 2;
+/// How long a worker waits at a time while too many files are open.
+const PAUSE: Duration = Duration::from_millis(1);
 const MIN_GROUP: usize = 16;
 const MAX_GROUP: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
     use crate::pipeline::Progress;
 
@@ -267,7 +318,11 @@ mod tests {
             self.step("write", &group).map(|()| group)
         }
 
-        fn settle(&self, groups: &[Vec<u64>], _: &Control<'_>) -> Result<()> {
+        fn directory<'i>(&self, _: &'i u64) -> &'i [u8] {
+            b"all in one"
+        }
+
+        fn settle(&self, groups: &[&Vec<u64>], _: &Control<'_>) -> Result<()> {
             groups.iter().try_for_each(|group| self.step("settle", group))
         }
 

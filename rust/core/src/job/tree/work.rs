@@ -98,7 +98,11 @@ impl<'a> Course for Job<'a> {
         Ok(group)
     }
 
-    fn settle(&self, groups: &[Group], control: &Control<'_>) -> Result<()> {
+    fn directory<'i>(&self, file: &'i Candidate) -> &'i [u8] {
+        file.path.parent()
+    }
+
+    fn settle(&self, groups: &[&Group], control: &Control<'_>) -> Result<()> {
         self.durability.settle(groups.iter().flat_map(|group| &group.files))?;
         let entries = || groups.iter().flat_map(|group| &group.entries);
         match entries().next() {
