@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 EXTENSION := python/strongroom/_rust.abi3.so
+SDKS := benches/peers/sdks
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -61,6 +62,15 @@ bench: build ## read the throughput against the bare cipher; on a quiet machine
 bench-python: build ## time the Python API, call by call
 	python -m pip install --group bench
 	pytest --benchmark-only --benchmark-columns=median,iqr,ops,rounds --benchmark-sort=name benches/python
+
+.PHONY: bench-sdks
+bench-sdks: ## build the AWS SDKs for Rust, Java and Go, for `make bench` to find
+	cargo build --release --quiet --manifest-path $(SDKS)/rust/Cargo.toml --target-dir target/sdks/rust \
+		|| echo "the Rust SDK is not measured"
+	mvn --quiet --batch-mode --file $(SDKS)/java -Dsdks.target=$(CURDIR)/target/sdks/java package \
+		|| echo "the Java SDK is not measured"
+	go build -C $(SDKS)/go -o $(CURDIR)/target/sdks/go/sdk-go . \
+		|| echo "the Go SDK is not measured"
 
 .PHONY: docs
 docs: build ## rebuild the generated pages, run the code in the docs, check the links
