@@ -47,6 +47,20 @@ fn many_runs_and_threads() {
     }
 }
 
+/// By then every slot has been used before, and holds more than this piece.
+#[test]
+fn a_stream_that_ends_early_after_many_runs_is_truncated() {
+    for suite in [0x0478, 0x0578] {
+        let plaintext = plaintext(9 << 20);
+        let message = encrypt(&materials(suite, 4096), &plaintext);
+        for missing in [1, 20, 103, 104, 150, 4096, 4128, 5000, 900_000, 1 << 20] {
+            let (released, outcome) = decrypt_stream(&message[..message.len() - missing]);
+            assert!(is_rejection(&outcome.unwrap_err()), "{missing}");
+            assert!(released.len() < plaintext.len() && plaintext.starts_with(&released));
+        }
+    }
+}
+
 /// Every bit and every truncation of a message of several frames, one-shot and streamed.
 #[test]
 fn nothing_altered_is_accepted() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
 use crate::error::{Error, Result};
 use crate::pipeline::Progress;
@@ -22,6 +23,7 @@ impl DescriptorReader {
     /// Reads from this file; gives up when `progress` is cancelled. `poll` is called now and then while it has to wait,
     /// on whichever thread reads.
     pub fn new(file: File, progress: Arc<Progress>, poll: fn() -> Result<()>) -> Self {
+        widen(&file);
         DescriptorReader { file, progress, poll }
     }
 }
@@ -51,6 +53,7 @@ pub struct DescriptorWriter<'a> {
 impl<'a> DescriptorWriter<'a> {
     /// Writes to this file; `poll` is called whenever it has to wait.
     pub fn new(file: &'a File, poll: &'a dyn Fn() -> Result<()>) -> Self {
+        widen(file);
         DescriptorWriter { file, poll }
     }
 }
@@ -81,4 +84,33 @@ impl DescriptorWriter<'_> {
     }
 }
 
+/// Lets a pipe hold a run of frames: fewer calls, and fewer turns between its two sides. Not where it is none, is large
+/// enough, or the user's pipes have all the memory that they may.
+fn widen(file: &File) {
+    if fcntl_getpipe_size(file).is_ok_and(|size| size < PIPE_BYTES) {
+        let _ = fcntl_setpipe_size(file, PIPE_BYTES);
+    }
+}
+
+/// What Linux lets anyone ask for, unless it is told otherwise.
+const PIPE_BYTES: usize = 1 << 20;
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_grows_and_nothing_else_is_touched() {
+        let (out, input) = rustix::pipe::pipe().unwrap();
+        let (out, input) = (File::from(out), File::from(input));
+        assert!(fcntl_getpipe_size(&out).unwrap() < PIPE_BYTES);
+        widen(&input);
+        let grown = fcntl_getpipe_size(&out).unwrap();
+        // a machine may allow less, or this user's other pipes may have used it up
+        assert!(grown == PIPE_BYTES || fcntl_setpipe_size(&out, PIPE_BYTES).is_err());
+        widen(&out);
+        assert_eq!(fcntl_getpipe_size(&out).unwrap(), grown);
+        widen(&File::open("/dev/null").unwrap());
+    }
+}

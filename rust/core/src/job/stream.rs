@@ -1,6 +1,6 @@
 //! From stream to stream, in order, in constant memory.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use super::buffer::{self, Located};
 use super::end::{HEAD, final_len};
@@ -87,14 +87,18 @@ impl<R: Read> Plaintext<R> {
             return Ok(false);
         }
         let full = self.per_run as usize * self.frame_length as usize;
-        stage.input.clear();
-        stage.input.extend(self.ahead.take());
-        fill(&mut self.reader, &mut stage.input, full + 1)?;
-        self.ended = stage.input.len() <= full;
-        if !self.ended {
-            self.ahead = stage.input.pop();
+        let input = room_for(&mut stage.input, full + 1);
+        let mut filled = 0;
+        if let Some(byte) = self.ahead.take() {
+            input[0] = byte;
+            filled = 1;
         }
-        let run = self.run(stage.input.len())?;
+        filled = fill(&mut self.reader, input, filled)?;
+        self.ended = filled <= full;
+        if !self.ended {
+            self.ahead = Some(input[full]);
+        }
+        let run = self.run(filled.min(full))?;
         self.number += run.frames;
         stage.unit = Some(run);
         Ok(true)
@@ -115,12 +119,29 @@ impl<R: Read> Plaintext<R> {
     }
 }
 
-/// Reads until `buffer` has `len` bytes or the stream ends.
-fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, len: usize) -> Result<()> {
-    let missing = len - buffer.len();
-    buffer.reserve_exact(missing);
-    let read = reader.take(missing as u64).read_to_end(buffer);
-    read.map(drop).map_err(Error::io_unnamed("read the input"))
+/// The first `len` bytes of a slot's buffer. It never shrinks, so that it is zeroed once in its life and not at each
+/// turn.
+fn room_for(buffer: &mut Vec<u8>, len: usize) -> &mut [u8] {
+    match buffer.is_empty() {
+        // the kernel's own zeros, where nothing has to be kept
+        true => *buffer = vec![0; len],
+        false if buffer.len() < len => buffer.resize(len, 0),
+        false => {}
+    }
+    &mut buffer[..len]
+}
+
+/// Reads until `buffer`, of which `filled` bytes are there already, is full or the stream ends; says how many are there.
+fn fill(reader: &mut impl Read, buffer: &mut [u8], mut filled: usize) -> Result<usize> {
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled = (filled + count).min(buffer.len()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::io_unnamed("read the input")(error)),
+        }
+    }
+    Ok(filled)
 }
 
 /// A message that arrives as a stream: its header has been read.
@@ -188,7 +209,7 @@ impl<R: Read + Send> Incoming<R> {
             },
             |stage| {
                 let run = unit(stage.unit.run)?;
-                let (body, footer) = stage.input.split_at(run.body_len);
+                let (body, footer) = stage.input[..stage.unit.filled].split_at(run.body_len);
                 done.message_bytes += body.len() as u64;
                 if let Some(signed) = &mut signed {
                     signed.update(body);
@@ -244,6 +265,8 @@ impl<R: Read + Send> Incoming<R> {
 #[derive(Debug, Default)]
 struct Piece {
     run: Option<Run>,
+    /// How many bytes of the slot's input are its own.
+    filled: usize,
 }
 
 /// Cuts a framed body into runs. Frames have one length until the final one, which says so at its start.
@@ -274,18 +297,22 @@ impl<R: Read> Frames<R> {
         }
         // 1. a run of regular frames and the head of the frame after it
         let regular = self.per_run as usize * self.stride();
-        stage.input.clear();
-        stage.input.append(&mut self.ahead);
-        if stage.input.len() < regular + HEAD {
-            fill(&mut self.reader, &mut stage.input, regular + HEAD)?;
-        }
+        let ahead = std::mem::take(&mut self.ahead);
+        let input = room_for(&mut stage.input, (regular + HEAD).max(ahead.len()));
+        input[..ahead.len()].copy_from_slice(&ahead);
+        let mut filled = fill(&mut self.reader, input, ahead.len())?;
         // 2. the final frame, if it is among them
-        let found = (0..self.per_run).find_map(|index| self.final_at(&stage.input, index));
+        let found = (0..self.per_run).find_map(|index| self.final_at(&input[..filled], index));
         let run = match found {
-            Some((before, final_len)) => self.last(&mut stage.input, before, final_len)?,
-            None if stage.input.len() < regular + HEAD => return Err(self.truncated(&stage.input)),
+            Some((before, final_len)) => {
+                let (run, end) = self.last(&mut stage.input, filled, before, final_len)?;
+                filled = end;
+                run
+            }
+            None if filled < regular + HEAD => return Err(self.truncated(filled)),
             None => {
-                self.ahead = stage.input.split_off(regular);
+                self.ahead = input[regular..filled].to_vec();
+                filled = regular;
                 let body = Body { frame_length: self.frame_length, regular: MAX_FRAMES - 1, final_len: 0 };
                 self.checked(self.per_run)?;
                 body.run(self.number, self.per_run)
@@ -293,7 +320,7 @@ impl<R: Read> Frames<R> {
         };
         self.number += run.frames;
         self.at += run.body_len as u64;
-        stage.unit = Piece { run: Some(run) };
+        stage.unit = Piece { run: Some(run), filled };
         Ok(true)
     }
 
@@ -302,26 +329,27 @@ impl<R: Read> Frames<R> {
         final_len(head).map(|len| (index, len))
     }
 
-    /// The last run: `before` regular frames and the final one. Takes in the footer, and insists on the end.
-    fn last(&mut self, bytes: &mut Vec<u8>, before: u32, final_len: u32) -> Result<Run> {
+    /// The last run, `before` regular frames and the final one, and where in `input` the bytes end that are its own and
+    /// its footer's. Takes in the footer, and insists on the end.
+    fn last(
+        &mut self,
+        input: &mut Vec<u8>,
+        filled: usize,
+        before: u32,
+        final_len: u32,
+    ) -> Result<(Run, usize)> {
         let start = before as usize * self.stride();
         if final_len > self.frame_length {
             let offset = self.at + start as u64 + 20;
             return Err(Error::Malformed { offset, what: "a final frame above the frame length" });
         }
         let end = start + FINAL_OVERHEAD + final_len as usize;
-        if bytes.len() < end {
-            // a final frame is longer than a regular one by less than a head
-            fill(&mut self.reader, bytes, end)?;
-        }
-        if bytes.len() < end {
-            return Err(self.truncated(bytes));
-        }
         let beyond = if self.signed { end + MAX_FOOTER_LEN + 1 } else { end + 1 };
-        if bytes.len() < beyond {
-            fill(&mut self.reader, bytes, beyond)?;
+        let filled = fill(&mut self.reader, room_for(input, beyond.max(filled)), filled)?;
+        if filled < end {
+            return Err(self.truncated(filled));
         }
-        if bytes.len() > end && !self.signed {
+        if filled > end && !self.signed {
             let offset = self.at + end as u64;
             return Err(Error::Malformed { offset, what: "bytes after the end of the message" });
         }
@@ -329,7 +357,7 @@ impl<R: Read> Frames<R> {
         self.checked(before + 1)?;
         let regular = self.number - 1 + before;
         let body = Body { frame_length: self.frame_length, regular, final_len };
-        Ok(body.run(self.number, before + 1))
+        Ok((body.run(self.number, before + 1), filled))
     }
 
     fn checked(&self, frames: u32) -> Result<()> {
@@ -341,8 +369,8 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    fn truncated(&self, bytes: &[u8]) -> Error {
-        Error::Truncated { offset: self.at + bytes.len() as u64 }
+    fn truncated(&self, filled: usize) -> Error {
+        Error::Truncated { offset: self.at + filled as u64 }
     }
 }
 
