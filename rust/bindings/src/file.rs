@@ -239,6 +239,7 @@ pub(crate) struct MessageWriter {
     writer: Mutex<Option<job::Writer>>,
     /// The thread that has it locked.
     user: Mutex<Option<ThreadId>>,
+    workers: usize,
 }
 
 #[pymethods]
@@ -249,7 +250,11 @@ impl MessageWriter {
         let workers = available_workers();
         let writer = AtomicFile::create(&target, replace(force))
             .and_then(|target| job::Writer::new(materials.0.clone(), target, workers));
-        Ok(MessageWriter { writer: Mutex::new(Some(writer.map_err(to_py)?)), user: Mutex::default() })
+        Ok(MessageWriter {
+            writer: Mutex::new(Some(writer.map_err(to_py)?)),
+            user: Mutex::default(),
+            workers,
+        })
     }
 
     #[pyo3(signature = (plaintext, control = None))]
@@ -260,15 +265,14 @@ impl MessageWriter {
         control: Option<&Control>,
     ) -> PyResult<usize> {
         let plaintext = Borrowed::new(plaintext)?;
-        detached(py, control, |control| {
-            self.with(|held| {
-                let mut writer = held.take().ok_or_else(closed)?;
-                // a writer that failed is not put back: what it has written is not a message
-                writer.write(plaintext.bytes(), control)?;
-                *held = Some(writer);
-                Ok(plaintext.len())
-            })
-        })
+        let write = |held: &mut Option<job::Writer>| {
+            let mut writer = held.take().ok_or_else(closed)?;
+            // a writer that failed is not put back: what it has written is not a message
+            with_workers(control, || self.workers, |control| writer.write(plaintext.bytes(), control))?;
+            *held = Some(writer);
+            Ok(plaintext.len())
+        };
+        py.detach(|| self.with(write)).map_err(to_py)
     }
 
     // a writing thread holds the lock while it asks for the GIL, so nobody may wait for the lock with the GIL held

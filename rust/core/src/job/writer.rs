@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use super::spare::Spare;
 use super::vectored::write_all;
 use super::{AtomicFile, Done, RUN_BYTES};
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ pub struct Writer {
     capacity: usize,
     /// Frames written so far.
     written: u32,
+    /// What its threads seal into.
+    spare: Spare,
     /// Whether frames may have been sealed that `written` does not count: none is sealed twice.
     failed: bool,
 }
@@ -39,7 +42,17 @@ impl Writer {
             workers.max(1) * frames_per_run(frame_length, RUN_BYTES) as usize * frame_length as usize;
         write_at(&target, sealer.header(), 0)?;
         let pending = zeroize::Zeroizing::new(Vec::with_capacity(capacity));
-        Ok(Writer { materials, sealer, target, signed, pending, capacity, written: 0, failed: false })
+        Ok(Writer {
+            materials,
+            sealer,
+            target,
+            signed,
+            pending,
+            capacity,
+            written: 0,
+            spare: Spare::default(),
+            failed: false,
+        })
     }
 
     /// Takes in more plaintext. After an error it takes no more, and cannot be finished.
@@ -87,20 +100,23 @@ impl Writer {
         }
         let body = self.body(is_last)?;
         let runs = self.runs(&body, is_last);
+        let longest = runs.iter().map(|run| run.body_len).max().unwrap_or(0);
         match &mut self.signed {
             None => parallel(
                 control,
                 runs.into_iter(),
-                || Ok(Vec::new()),
-                |scratch, run| self.seal(&run, scratch),
+                || Ok(self.spare.lend(longest)),
+                |scratch, run| self.seal(&run, scratch.first(run.body_len)),
             )?,
             Some(signed) => {
                 let mut hashed = signed.clone();
-                let mut scratch = Vec::new();
+                let mut scratch = self.spare.lend(longest);
                 for run in runs {
-                    self.seal(&run, &mut scratch)?;
-                    hashed.update(&scratch);
+                    let sealed = scratch.first(run.body_len);
+                    self.seal(&run, sealed)?;
+                    hashed.update(sealed);
                 }
+                drop(scratch);
                 self.signed = Some(hashed);
             }
         }
@@ -129,14 +145,13 @@ impl Writer {
             .collect()
     }
 
-    fn seal(&self, run: &Run, scratch: &mut Vec<u8>) -> Result<()> {
-        scratch.resize(run.body_len, 0);
+    fn seal(&self, run: &Run, scratch: &mut [u8]) -> Result<()> {
         // the pending plaintext starts after the frames that are written
         #[expect(clippy::cast_possible_truncation, reason = "it fits memory")]
         let start =
             (run.plaintext_at - u64::from(self.written) * u64::from(self.materials.frame_length())) as usize;
         let plaintext = &self.pending[start..start + run.plaintext_len];
-        self.sealer.seal(run, plaintext, Output::from(&mut scratch[..]))?;
+        self.sealer.seal(run, plaintext, Output::from(&mut *scratch))?;
         write_at(&self.target, scratch, self.sealer.header().len() as u64 + run.body_at)
     }
 }
