@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::behind::{Behind, write_behind};
 use super::end::{HEAD, body_to_end};
 use super::source::read_header;
 use super::stream::{self, Incoming};
@@ -42,7 +43,7 @@ fn encrypt_frames(
     let body = Body::of_plaintext(source.len(), materials.frame_length())?;
     let grid = body.grid(RUN_BYTES);
     let buffer = || Ok(PageBuffer::new(grid.run_len()));
-    parallel(control, 0..grid.runs(), buffer, |buffer, index| {
+    let encrypt_run = |buffer: &mut PageBuffer, index, behind: &Behind| {
         let run = grid.run(index);
         let bytes = buffer.first(run.body_len);
         let mut plaintext = slots_mut(bytes, run.slots());
@@ -53,8 +54,12 @@ fn encrypt_frames(
         }
         sealer.seal_in_place(&run, bytes)?;
         write_run(target, sealer.header(), &run, bytes)?;
+        behind.wrote(run.body_len);
         control.advance(run.plaintext_len);
         Ok(())
+    };
+    write_behind(target, body.len(), |behind| {
+        parallel(control, 0..grid.runs(), buffer, |buffer, index| encrypt_run(buffer, index, behind))
     })?;
     Ok(Done {
         plaintext_bytes: source.len(),
@@ -138,18 +143,29 @@ impl MessageFile {
         let body = self.body(frame_length)?;
         let grid = body.grid(RUN_BYTES);
         let buffer = || Ok(PageBuffer::new(grid.run_len()));
-        parallel(control, 0..grid.runs(), buffer, |buffer, index| {
+        let decrypt_run = |buffer: &mut PageBuffer, index, to: Option<(&AtomicFile, &Behind)>| {
             let run = grid.run(index);
             let bytes = buffer.first(run.body_len);
             self.read_run(&run, bytes)?;
             opener.open_in_place(&run, bytes)?;
-            if let Some(target) = target {
+            if let Some((target, behind)) = to {
                 let written = write_all(target.file(), &mut slots(bytes, run.slots()), run.plaintext_at);
                 written.map_err(Error::io("write", target.path()))?;
+                behind.wrote(run.plaintext_len);
             }
             control.advance(run.plaintext_len);
             Ok(())
-        })?;
+        };
+        let decrypt_all = |to: Option<(&AtomicFile, &Behind)>| {
+            parallel(control, 0..grid.runs(), buffer, |buffer, index| decrypt_run(buffer, index, to))
+        };
+        match target {
+            Some(target) => {
+                let write = |behind: &Behind| decrypt_all(Some((target, behind)));
+                write_behind(target, body.plaintext_len(), write)?;
+            }
+            None => decrypt_all(None)?,
+        }
         Ok(Done {
             plaintext_bytes: body.plaintext_len(),
             message_bytes: self.source.len(),

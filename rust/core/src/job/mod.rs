@@ -1,6 +1,7 @@
 //! Whole jobs: buffers, files, streams, ranges and trees. Joins messages and the pipeline.
 
 mod atomic;
+mod behind;
 pub mod buffer;
 mod descriptor;
 mod end;
