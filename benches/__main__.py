@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benches.groups import buffers, files, ranged, sdks, streams
+from benches.groups import buffers, files, messages, ranged, sdks, streams
 from benches.harness.run import Scope, run
 
-SOURCES = (buffers.groups, files.groups, streams.groups, ranged.groups, sdks.groups)
+SOURCES = (buffers.groups, files.groups, messages.groups, streams.groups, ranged.groups, sdks.groups)
 
 
 def main() -> None:
