@@ -37,7 +37,8 @@ pub fn encrypt(
     match materials.suite().signature {
         Some(signature) => seal_signed(materials, signature, &sealer, &body, plaintext, body_out, control)?,
         None => {
-            let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt);
+            let run_bytes = run_bytes(plaintext.len(), control.workers);
+            let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt, run_bytes);
             parallel(
                 control,
                 runs,
@@ -72,7 +73,7 @@ fn seal_signed(
     signed.update(sealer.header());
     let (body_out, footer_out) = body_out.split_at(body_out_len(body)?);
     let mut scratch = vec![0; body.grid(RUN_BYTES).run_len()];
-    for (run, plaintext, out) in Runs::new(body, plaintext, body_out, Side::Encrypt) {
+    for (run, plaintext, out) in Runs::new(body, plaintext, body_out, Side::Encrypt, RUN_BYTES) {
         control.check()?;
         (control.poll)()?;
         let scratch = &mut scratch[..run.body_len];
@@ -196,7 +197,8 @@ fn open(
     match &located.body {
         None => opener.open_unframed(body_bytes, out)?,
         Some(body) => {
-            let runs = Runs::new(body, body_bytes, out, Side::Decrypt);
+            let run_bytes = run_bytes(out.len(), control.workers);
+            let runs = Runs::new(body, body_bytes, out, Side::Decrypt, run_bytes);
             parallel(
                 control,
                 runs,
@@ -217,6 +219,18 @@ fn open(
     Ok(())
 }
 
+/// Several runs for each worker, so that all end together, but one run where another thread would hardly have begun
+/// before the first was done.
+fn run_bytes(total: usize, workers: usize) -> usize {
+    match total < WORTH_A_THREAD {
+        true => WORTH_A_THREAD,
+        false => (total / (RUNS_PER_WORKER * workers)).clamp(RUN_BYTES / 4, RUN_BYTES),
+    }
+}
+
+const WORTH_A_THREAD: usize = 4 << 20;
+const RUNS_PER_WORKER: usize = 8;
+
 #[derive(Clone, Copy)]
 enum Side {
     Encrypt,
@@ -233,8 +247,8 @@ struct Runs<'a> {
 }
 
 impl<'a> Runs<'a> {
-    fn new(body: &Body, input: &'a [u8], output: Output<'a>, side: Side) -> Self {
-        Runs { grid: body.grid(RUN_BYTES), next: 0, input, output: Some(output), side }
+    fn new(body: &Body, input: &'a [u8], output: Output<'a>, side: Side, run_bytes: usize) -> Self {
+        Runs { grid: body.grid(run_bytes), next: 0, input, output: Some(output), side }
     }
 }
 
