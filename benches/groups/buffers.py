@@ -11,12 +11,11 @@ from strongroom.materials import decryption_materials, encryption_materials
 
 from benches.harness.row import Group, Row, Unavailable, calls
 from benches.peers import libcrypto, nacl, pyca, pycryptodome, rencrypt, tink
-from benches.peers.frame import LARGE, Buffers, Frames
+from benches.peers.frame import Buffers, Frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from benches.harness.row import Clock
     from benches.harness.run import Scope
     from benches.peers.frame import FramePeer
 
@@ -46,11 +45,20 @@ def groups(scope: Scope) -> Iterator[Group]:
 
 
 def case(scope: Scope, name: str, frame_length: int, size: int, sides: list[str]) -> Iterator[Group]:
-    """One size and frame length, both ways."""
-    plaintext = random_bytes(size)
-    shared = Buffers(plaintext, frame_length) if size >= LARGE else None
-    ours = Ours(plaintext, frame_length)
-    peers = []
+    """One size and frame length, both ways; all rows work in the same memory, as its pages differ in speed."""
+    buffers = Buffers(random_bytes(size), frame_length)
+    ours = Ours(buffers, frame_length)
+    peers = list(frame_peers(scope, buffers))
+    for side in sides:
+        rows = [limit_row(buffers, WORKERS if size > WORTH_A_THREAD else 1, side), memcpy_row(buffers)]
+        rows += [*ours.rows(side), *(peer_row(peer, side) for peer in peers)]
+        yield Group(f"{name}/{side}", "bytes", size, "limit", rows, rounds=scope.rounds, once=size >= GIB)
+    for peer in peers:
+        peer.close()
+
+
+def frame_peers(scope: Scope, buffers: Buffers) -> Iterator[Frames]:
+    """Every peer that is asked for and here, seen to do its work, on each number of threads that suits it."""
     for make in PEERS:
         if not scope.wants_peer(peer_name(make)):
             continue
@@ -59,76 +67,95 @@ def case(scope: Scope, name: str, frame_length: int, size: int, sides: list[str]
         except Unavailable as absent:
             scope.absent[peer_name(make)] = str(absent)
             continue
-        for threads in peer.threads if size > frame_length else peer.threads[:1]:
-            peers.append(Frames(peer, shared or Buffers(plaintext, frame_length), threads=threads))
-            peers[-1].check()
-    for side in sides:
-        rows = [*limits(frame_length, size, side), *ours.rows(side), *(peer_row(peer, side, size) for peer in peers)]
-        yield Group(f"{name}/{side}", "bytes", size, "limit", rows, rounds=scope.rounds, once=size >= GIB)
-    for peer in peers:
-        peer.close()
+        for threads in peer.threads if len(buffers.plaintext) > buffers.frame_length else peer.threads[:1]:
+            frames = Frames(peer, buffers, threads=threads)
+            frames.check()
+            yield frames
 
 
-def limits(frame_length: int, size: int, side: str) -> Iterator[Row]:
-    """The bare cipher on as many threads as we use, and memcpy."""
-    workers = WORKERS if size > RUN else 1
-    yield Row("limit", "limit", lambda count: limit(frame_length, size, workers, side, count))
-    source, target = memoryview(bytearray(size)), memoryview(bytearray(size))
+def limit_row(buffers: Buffers, workers: int, side: str, name: str = "limit") -> Row:
+    """The bare cipher on as many threads as we use."""
+    frame_length = min(buffers.frame_length, len(buffers.plaintext))
+    opened = buffers.opened if side == "decrypt" else None
+
+    def clock(count: int) -> float:
+        return crypto.bench_limit_in(
+            frame_length, buffers.plaintext, buffers.sealed, workers, opened=opened, rounds=count
+        )
+
+    return Row(name, "limit", clock)
+
+
+def memcpy_row(buffers: Buffers) -> Row:
+    """One thread that moves as many bytes."""
+    source, target = buffers.plaintext, buffers.opened[: len(buffers.plaintext)]
 
     def copy() -> None:
         target[:] = source
 
-    yield Row("memcpy", "floor", calls(copy))
-
-
-def limit(frame_length: int, size: int, workers: int, side: str, count: int) -> float:
-    """Seconds of the bare cipher."""
-    return crypto.bench_limit(min(frame_length, size), size, workers, decrypt=side == "decrypt", rounds=count)
+    return Row("memcpy", "floor", calls(copy))
 
 
 class Ours:
     """One message under materials that are made once."""
 
-    def __init__(self, plaintext: bytearray, frame_length: int) -> None:
-        self._plaintext = plaintext
+    def __init__(self, buffers: Buffers, frame_length: int) -> None:
         self._materials = encryption_materials(KEYRING, frame_length=frame_length)
-        self._message = bytearray(crypto.encrypted_size(self._materials, len(plaintext)))
-        crypto.encrypt_into(self._materials, plaintext, self._message)
-        self._header = crypto.Header.parse(self._message)
-        self._opening = decryption_materials(
-            self._header, KEYRING, context=None, commitment_policy="require-encrypt-require-decrypt"
-        )
-        self._back = bytearray(len(plaintext))
-        crypto.decrypt_into(self._header, self._opening, self._message, self._back)
-        if self._back != plaintext:
+        self._plaintext = buffers.plaintext
+        size = crypto.encrypted_size(self._materials, len(buffers.plaintext))
+        self._message = buffers.sealed[:size]
+        self._back = buffers.opened[: len(buffers.plaintext)]
+        self._anew()
+        self._unseal()
+        if self._back != self._plaintext:
             raise AssertionError("we do not give back what we were given")
 
-    def rows(self, side: str, control: crypto.Control | None = None, suffix: str = "") -> Iterator[Row]:
+    def rows(self, side: str, control: crypto.Control | None = None, suffix: str = "") -> list[Row]:
         """Into the caller's buffer, and new bytes."""
         if side == "encrypt":
-            message = bytearray(len(self._message))  # the other stays as the decrypting rows need it
-            into = calls(lambda: crypto.encrypt_into(self._materials, self._plaintext, message, control))
-            fresh = calls(lambda: crypto.encrypt(self._materials, self._plaintext, control))
-        else:
-            opening = (self._header, self._opening, self._message)
-            into = calls(lambda: crypto.decrypt_into(*opening, self._back, control))
-            fresh = calls(lambda: crypto.decrypt(*opening, control))
-        yield Row(f"strongroom {side}_into{suffix}", "strongroom", into)
-        yield Row(f"strongroom {side}, new bytes{suffix}", "strongroom", fresh)
+            return [
+                Row(f"strongroom encrypt_into{suffix}", "strongroom", calls(lambda: self._seal(control))),
+                Row(f"strongroom encrypt, new bytes{suffix}", "strongroom", calls(lambda: self._new_message(control))),
+            ]
+        into, fresh = calls(lambda: self._unseal(control)), calls(lambda: self._new_plaintext(control))
+        return [
+            Row(f"strongroom decrypt_into{suffix}", "strongroom", into, prepare=self._anew),
+            Row(f"strongroom decrypt, new bytes{suffix}", "strongroom", fresh, prepare=self._anew),
+        ]
+
+    def _seal(self, control: crypto.Control | None = None) -> None:
+        crypto.encrypt_into(self._materials, self._plaintext, self._message, control)
+
+    def _new_message(self, control: crypto.Control | None) -> bytes:
+        return crypto.encrypt(self._materials, self._plaintext, control)
+
+    def _anew(self) -> None:
+        self._seal()
+        self._opening()
+
+    def _opening(self) -> None:
+        self._header = crypto.Header.parse(self._message)
+        self._materials_of_reader = decryption_materials(
+            self._header, KEYRING, context=None, commitment_policy="require-encrypt-require-decrypt"
+        )
+
+    def _unseal(self, control: crypto.Control | None = None) -> None:
+        crypto.decrypt_into(self._header, self._materials_of_reader, self._message, self._back, control)
+
+    def _new_plaintext(self, control: crypto.Control | None) -> bytes:
+        return crypto.decrypt(self._header, self._materials_of_reader, self._message, control)
 
 
-def peer_row(frames: Frames, side: str, size: int) -> Row:
-    """A peer; where memory is shared, what it left there is made anew before its turn."""
+def peer_row(frames: Frames, side: str) -> Row:
+    """A peer. What it returned is freed before each sample of a large size, as nobody keeps two results."""
 
     def prepare() -> None:
         frames.forget()
         if side == "decrypt":
             frames.seal()
 
-    if side == "decrypt":
-        frames.seal()
     job = frames.seal if side == "encrypt" else frames.open
-    return Row(frames.name, "peer", calls(job, prepare if size >= LARGE else None), frames.scale)
+    return Row(frames.name, "peer", calls(job), frames.scale, prepare)
 
 
 def peer_name(make: Callable[[], FramePeer]) -> str:
@@ -138,18 +165,14 @@ def peer_name(make: Callable[[], FramePeer]) -> str:
 
 def scaling(scope: Scope, name: str, size: int, side: str) -> Group:
     """We and the limit on one worker and on more, side by side."""
-    ours = Ours(random_bytes(size), 64 * KIB)
+    buffers = Buffers(random_bytes(size), 64 * KIB)
+    ours = Ours(buffers, 64 * KIB)
     rows = []
     for workers in counts():
         label = f", {workers} worker{'s' * (workers > 1)}"
-        rows.append(Row(f"limit{label}", "limit", scaling_limit(size, workers, side)))
-        rows.append(next(ours.rows(side, crypto.Control(workers), label)))
+        rows.append(limit_row(buffers, workers, side, f"limit{label}"))
+        rows.append(ours.rows(side, crypto.Control(workers), label)[0])
     return Group(name, "bytes", size, "limit, 1 worker", rows, rounds=scope.rounds, once=size >= GIB)
-
-
-def scaling_limit(size: int, workers: int, side: str) -> Clock:
-    """The limit on so many workers."""
-    return lambda count: limit(64 * KIB, size, workers, side, count)
 
 
 def counts() -> list[int]:
@@ -172,5 +195,5 @@ def text(size: int) -> str:
     return f"{size} B"
 
 
-RUN = MIB
-"""What we do not cut up for several threads."""
+WORTH_A_THREAD = 4 * MIB
+"""Below, our calls stay on one thread, and so does the limit."""

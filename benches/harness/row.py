@@ -20,6 +20,8 @@ class Row:
     clock: Clock
     scale: float = 1.0
     """The part of the group's work that one repetition does: slow peers are given less of it."""
+    prepare: Callable[[], object] = lambda: None
+    """Done before each sample, not timed: what other rows left in shared memory is made anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def one(row: Row, count: int, watch: Watch) -> tuple[float, bool]:
     """Seconds of the whole work, and whether the machine was busy with others each time that we tried."""
     tried = []
     for _ in range(TRIES):
+        row.prepare()
         watch.wait()
         start = usage()
         took = row.clock(count) / count / row.scale
@@ -46,6 +47,7 @@ def one(row: Row, count: int, watch: Watch) -> tuple[float, bool]:
 
 def repetitions(row: Row) -> int:
     """So many that a sample is long beside the clock and the quiet check. Warms the row up as well."""
+    row.prepare()
     count = 1
     while row.clock(count) < SHORTEST:
         count *= 2

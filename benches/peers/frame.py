@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TAG = 16
-MOST = 28
-"""Bytes that any of these peers adds to a frame."""
+MOST_ADDED = 36
+"""Bytes that a frame grows by at most: ours add 32, their last one 36."""
+HEADER = 1024
+"""Room for the header of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class Buffers:
         count = -(-len(plaintext) // frame_length)
         self.frame_length = frame_length
         self.plaintext = memoryview(plaintext)
-        self.sealed = memoryview(bytearray(len(plaintext) + count * MOST))
-        self.opened = memoryview(bytearray(len(plaintext) + count * MOST))
+        self.sealed = memoryview(bytearray(len(plaintext) + count * MOST_ADDED + HEADER))
+        self.opened = memoryview(bytearray(len(plaintext) + count * MOST_ADDED))
 
 
 class Frames:

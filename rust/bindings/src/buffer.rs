@@ -17,6 +17,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::mm::Advice;
+use strongroom_core::error::Error;
 use strongroom_core::primitives::output::Output;
 
 /// Memory of any C-contiguous buffer, held until dropped.
@@ -61,10 +62,23 @@ impl Borrowed {
         Output::new(slice(self.0.buf_ptr().cast(), self.len()))
     }
 
-    /// Whether both share memory, in which case neither can be written from the other.
-    pub(crate) fn overlaps(&self, other: &Borrowed) -> bool {
+    /// The first bytes of a writable buffer that has that many.
+    pub(crate) fn first(&mut self, len: usize) -> Result<Output<'_>, Error> {
+        match self.len() {
+            have if have < len => {
+                Err(Error::Misuse(format!("the output buffer has {have} bytes, and {len} are needed")))
+            }
+            _ => Ok(self.output().split_at(len).0),
+        }
+    }
+
+    /// Refuses memory that both share: neither can be written from the other.
+    pub(crate) fn apart_from(&self, other: &Borrowed) -> Result<(), Error> {
         let (a, b) = (self.bytes().as_ptr_range(), other.bytes().as_ptr_range());
-        a.start < b.end && b.start < a.end
+        match a.start < b.end && b.start < a.end {
+            true => Err(Error::Misuse("input and output share memory".into())),
+            false => Ok(()),
+        }
     }
 }
 

@@ -32,7 +32,8 @@ mod _rust {
     use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey};
     #[pymodule_export]
     use crate::machine::{
-        bench_copy, bench_limit, bench_messages, bench_ranged, build_info, disable_core_dumps, memory_status,
+        bench_copy, bench_limit, bench_limit_in, bench_messages, bench_ranged, build_info,
+        disable_core_dumps, memory_status,
     };
     #[pymodule_export]
     use crate::materials::{DecryptionMaterials, EncryptionMaterials, SigningKey};

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use strongroom_core::job::{AtomicFile, Replace, SourceFile, limit};
 
+use crate::buffer::Borrowed;
 use crate::error::to_py;
 
 /// How key memory is protected in this process: bytes and yes or no.
@@ -57,6 +58,36 @@ pub(crate) fn bench_limit(
     let side = if decrypt { limit::Side::Open } else { limit::Side::Seal };
     let time = py.detach(|| limit::measure_buffers(frame_length, total_bytes, workers, rounds, side));
     time.map(|time| time.as_secs_f64()).map_err(to_py)
+}
+
+/// The same in buffers of the caller, so that the limit and what is measured against it share their memory. With `opened`
+/// it times opening what it sealed.
+#[pyfunction]
+#[pyo3(signature = (frame_length, plaintext, sealed, workers, *, opened = None, rounds = 1))]
+pub(crate) fn bench_limit_in(
+    py: Python<'_>,
+    frame_length: usize,
+    plaintext: &Bound<'_, PyAny>,
+    sealed: &Bound<'_, PyAny>,
+    workers: usize,
+    opened: Option<&Bound<'_, PyAny>>,
+    rounds: usize,
+) -> PyResult<f64> {
+    let (plaintext, mut sealed) = (Borrowed::new(plaintext)?, Borrowed::writable(sealed)?);
+    let mut opened = opened.map(Borrowed::writable).transpose()?;
+    let measure = || {
+        plaintext.apart_from(&sealed)?;
+        let len = limit::sealed_len(frame_length.max(1), plaintext.len());
+        let seal_rounds = if opened.is_some() { 1 } else { rounds };
+        let sealed_bytes = sealed.first(len)?;
+        let sealing =
+            limit::measure_sealing(frame_length, workers, seal_rounds, plaintext.bytes(), sealed_bytes)?;
+        let Some(opened) = &mut opened else { return Ok(sealing) };
+        sealed.apart_from(opened)?;
+        let bytes = opened.first(plaintext.len())?;
+        limit::measure_opening(frame_length, workers, rounds, &sealed.bytes()[..len], bytes)
+    };
+    py.detach(measure).map(|time| time.as_secs_f64()).map_err(to_py)
 }
 
 /// Seconds that the crypto library alone takes for so many messages of so many bytes: the floor of small messages.

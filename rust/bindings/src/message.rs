@@ -6,7 +6,6 @@ use strongroom_core::error::{Error, Result};
 use strongroom_core::job::buffer::{self, Located};
 use strongroom_core::message;
 use strongroom_core::pipeline::{self, parallel};
-use strongroom_core::primitives::output::Output;
 
 use crate::buffer::{Borrowed, NewBytes};
 use crate::control::{Control, at_once, with_control};
@@ -49,9 +48,9 @@ pub(crate) fn encrypt_into(
     control: Option<&Control>,
 ) -> PyResult<usize> {
     let (plaintext, mut out) = (Borrowed::new(plaintext)?, Borrowed::writable(out)?);
-    apart(&plaintext, &out)?;
+    plaintext.apart_from(&out).map_err(to_py)?;
     let len = message_len(&materials.0, plaintext.len()).map_err(to_py)?;
-    let out = fitting(&mut out, len)?;
+    let out = out.first(len).map_err(to_py)?;
     run(py, plaintext.len(), control, |control| {
         buffer::encrypt(&materials.0, plaintext.bytes(), out, control)
     })?;
@@ -121,10 +120,10 @@ pub(crate) fn decrypt_into(
     control: Option<&Control>,
 ) -> PyResult<usize> {
     let (message, mut out) = (Borrowed::new(message)?, Borrowed::writable(out)?);
-    apart(&message, &out)?;
+    message.apart_from(&out).map_err(to_py)?;
     let located = Located::find(&header.0, message.bytes()).map_err(to_py)?;
     let len = located.plaintext_len();
-    let out = fitting(&mut out, len)?;
+    let out = out.first(len).map_err(to_py)?;
     run(py, len, control, |control| {
         buffer::decrypt(&header.0, &located, &materials.0, message.bytes(), out, control)
     })?;
@@ -222,22 +221,6 @@ fn run<T: Send>(
 fn message_len(materials: &message::EncryptionMaterials, plaintext_len: usize) -> Result<usize> {
     let len = buffer::encrypted_len(materials, plaintext_len as u64)?;
     usize::try_from(len).map_err(|_| Error::Misuse("a message beyond the address space".into()))
-}
-
-fn apart(input: &Borrowed, output: &Borrowed) -> PyResult<()> {
-    match input.overlaps(output) {
-        true => Err(to_py(Error::Misuse("input and output share memory".into()))),
-        false => Ok(()),
-    }
-}
-
-fn fitting(out: &mut Borrowed, len: usize) -> PyResult<Output<'_>> {
-    match out.len() {
-        have if have < len => {
-            Err(to_py(Error::Misuse(format!("the output buffer has {have} bytes, and {len} are needed"))))
-        }
-        _ => Ok(out.output().split_at(len).0),
-    }
 }
 
 const KEEP_GIL_BELOW: usize = 16 << 10;

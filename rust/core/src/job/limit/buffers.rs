@@ -28,26 +28,64 @@ pub fn measure(
     rounds: usize,
     side: Side,
 ) -> Result<Duration> {
-    if frame_length == 0 || total == 0 || workers == 0 {
-        return Err(Error::Misuse("frames, bytes and workers are needed".into()));
+    if frame_length == 0 {
+        return Err(Error::Misuse("frames of a length are needed".into()));
     }
-    let key = AeadKey::new(Aead::Aes256Gcm, &[7; 32])?;
-    let frames = total.div_ceil(frame_length);
-    let cut = Cut::new(frame_length, frames.div_ceil(workers));
-    let mut plaintext = vec![1; total];
-    let mut sealed = vec![2; total + frames * TAG_LEN];
-    if side == Side::Open {
-        cut.seal(&key, &plaintext, &mut sealed)?;
-        plaintext.fill(3);
+    let plaintext = vec![1; total];
+    let mut sealed = vec![2; sealed_len(frame_length, total)];
+    let sealing = measure_sealing(frame_length, workers, rounds, &plaintext, Output::from(&mut *sealed))?;
+    if side == Side::Seal {
+        return Ok(sealing);
     }
+    let mut opened = plaintext;
+    opened.fill(3);
+    measure_opening(frame_length, workers, rounds, &sealed, Output::from(&mut *opened))
+}
+
+/// Bytes of so many once they are sealed in frames.
+pub fn sealed_len(frame_length: usize, total: usize) -> usize {
+    total + total.div_ceil(frame_length) * TAG_LEN
+}
+
+/// Time for sealing in memory of the caller, so that a limit and what is measured against it can share their pages.
+/// `sealed` has [`sealed_len`] bytes.
+pub fn measure_sealing(
+    frame_length: usize,
+    workers: usize,
+    rounds: usize,
+    plaintext: &[u8],
+    mut sealed: Output<'_>,
+) -> Result<Duration> {
+    let (key, cut) = prepare(frame_length, workers, plaintext.len(), sealed.len())?;
     let start = Instant::now();
     for _ in 0..rounds {
-        match side {
-            Side::Seal => cut.seal(&key, &plaintext, &mut sealed)?,
-            Side::Open => cut.open(&key, &sealed, &mut plaintext)?,
-        }
+        cut.seal(&key, plaintext, sealed.reborrow())?;
     }
     Ok(start.elapsed())
+}
+
+/// Time for opening what [`measure_sealing`] left.
+pub fn measure_opening(
+    frame_length: usize,
+    workers: usize,
+    rounds: usize,
+    sealed: &[u8],
+    mut opened: Output<'_>,
+) -> Result<Duration> {
+    let (key, cut) = prepare(frame_length, workers, opened.len(), sealed.len())?;
+    let start = Instant::now();
+    for _ in 0..rounds {
+        cut.open(&key, sealed, opened.reborrow())?;
+    }
+    Ok(start.elapsed())
+}
+
+fn prepare(frame_length: usize, workers: usize, total: usize, sealed: usize) -> Result<(AeadKey, Cut)> {
+    if frame_length == 0 || total == 0 || workers == 0 || sealed != sealed_len(frame_length, total) {
+        return Err(Error::Misuse("frames, bytes and workers are needed, and room for the tags".into()));
+    }
+    let frames_each = total.div_ceil(frame_length).div_ceil(workers);
+    Ok((AeadKey::new(Aead::Aes256Gcm, &[7; 32])?, Cut::new(frame_length, frames_each)))
 }
 
 /// The lengths of a frame, and of what one worker does, without and with their tags.
@@ -65,28 +103,43 @@ impl Cut {
         Cut { frame, sealed_frame, share: frames_each * frame, sealed_share: frames_each * sealed_frame }
     }
 
-    fn seal(self, key: &AeadKey, plaintext: &[u8], sealed: &mut [u8]) -> Result<()> {
-        let shares = plaintext.chunks(self.share).zip(sealed.chunks_mut(self.sealed_share));
+    fn seal(self, key: &AeadKey, plaintext: &[u8], sealed: Output<'_>) -> Result<()> {
+        let shares = plaintext.chunks(self.share).zip(Chunks(sealed, self.sealed_share));
         each_on_its_thread(shares, |(plaintext, sealed)| {
-            let frames = plaintext.chunks(self.frame).zip(sealed.chunks_mut(self.sealed_frame));
-            for (frame, out) in frames {
-                let (ciphertext, tag) = Output::from(out).split_at(frame.len());
+            for (frame, out) in plaintext.chunks(self.frame).zip(Chunks(sealed, self.sealed_frame)) {
+                let (ciphertext, tag) = out.split_at(frame.len());
                 key.seal(Nonce([0; NONCE_LEN]), AAD, frame, ciphertext, tag)?;
             }
             Ok(())
         })
     }
 
-    fn open(self, key: &AeadKey, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
-        let shares = sealed.chunks(self.sealed_share).zip(plaintext.chunks_mut(self.share));
-        each_on_its_thread(shares, |(sealed, plaintext)| {
-            let frames = sealed.chunks(self.sealed_frame).zip(plaintext.chunks_mut(self.frame));
-            for (frame, out) in frames {
+    fn open(self, key: &AeadKey, sealed: &[u8], opened: Output<'_>) -> Result<()> {
+        let shares = sealed.chunks(self.sealed_share).zip(Chunks(opened, self.share));
+        each_on_its_thread(shares, |(sealed, opened)| {
+            for (frame, out) in sealed.chunks(self.sealed_frame).zip(Chunks(opened, self.frame)) {
                 let (ciphertext, tag) = frame.split_at(out.len());
-                key.open(Nonce([0; NONCE_LEN]), AAD, ciphertext, tag, Output::from(out))?;
+                key.open(Nonce([0; NONCE_LEN]), AAD, ciphertext, tag, out)?;
             }
             Ok(())
         })
+    }
+}
+
+/// An output in pieces of one length, the last perhaps shorter.
+struct Chunks<'a>(Output<'a>, usize);
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = Output<'a>;
+
+    fn next(&mut self) -> Option<Output<'a>> {
+        let whole = std::mem::replace(&mut self.0, Output::new(&mut []));
+        let (chunk, rest) = match whole.len() {
+            0 => return None,
+            len => whole.split_at(self.1.min(len)),
+        };
+        self.0 = rest;
+        Some(chunk)
     }
 }
 

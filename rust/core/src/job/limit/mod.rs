@@ -5,7 +5,7 @@ mod copy;
 mod messages;
 mod ranged;
 
-pub use buffers::{Side, measure as measure_buffers};
+pub use buffers::{Side, measure as measure_buffers, measure_opening, measure_sealing, sealed_len};
 pub use copy::measure as measure_copy;
 pub use messages::measure as measure_messages;
 pub use ranged::measure as measure_ranged;
