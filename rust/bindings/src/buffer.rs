@@ -20,6 +20,8 @@ use rustix::mm::Advice;
 use strongroom_core::error::Error;
 use strongroom_core::primitives::output::Output;
 
+use crate::pages::huge_pages_pay;
+
 /// Memory of any C-contiguous buffer, held until dropped.
 pub(crate) struct Borrowed(PyUntypedBuffer);
 
@@ -110,7 +112,11 @@ impl NewBytes {
     }
 
     pub(crate) fn output(&mut self) -> Output<'_> {
-        Output::new(slice(self.start, self.len))
+        let memory = slice(self.start, self.len);
+        match self.len > MAPPED_FROM {
+            true => Output::fresh(memory),
+            false => Output::new(memory),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -127,7 +133,7 @@ impl NewBytes {
 fn ask_for_huge_pages(start: *mut u8, len: usize) {
     let skip = start.align_offset(HUGE_PAGE);
     let whole = len.saturating_sub(skip) / HUGE_PAGE * HUGE_PAGE;
-    if whole >= HUGE_FROM {
+    if whole >= HUGE_FROM && huge_pages_pay() {
         // SAFETY: within memory that the caller owns; it changes how it is backed and not what is in it
         let asked =
             unsafe { rustix::mm::madvise(start.wrapping_add(skip).cast(), whole, Advice::LinuxHugepage) };
@@ -157,3 +163,5 @@ fn slice<'a>(start: *mut u8, len: usize) -> &'a mut [MaybeUninit<u8>] {
 const HUGE_PAGE: usize = 2 << 20;
 /// Below this, malloc may share the memory with other objects.
 const HUGE_FROM: usize = 8 << 20;
+/// Above this, malloc always maps memory anew.
+const MAPPED_FROM: usize = 32 << 20;

@@ -11,6 +11,7 @@ mod keys;
 mod machine;
 mod materials;
 mod message;
+mod pages;
 mod stream;
 mod terminal;
 mod tree;

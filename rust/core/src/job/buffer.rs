@@ -43,7 +43,8 @@ pub fn encrypt(
                 control,
                 runs,
                 || Ok(()),
-                |(), (run, plaintext, out)| {
+                |(), (run, plaintext, mut out)| {
+                    out.populate();
                     sealer.seal(&run, plaintext, out)?;
                     control.advance(run.plaintext_len);
                     Ok(())
@@ -203,7 +204,8 @@ fn open(
                 control,
                 runs,
                 || Ok(()),
-                |(), (run, body, out)| {
+                |(), (run, body, mut out)| {
+                    out.populate();
                     opener.open(&run, body, out)?;
                     control.advance(run.plaintext_len);
                     Ok(())
