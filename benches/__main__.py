@@ -46,9 +46,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def run_command(options: argparse.Namespace) -> int:
-    scope = Scope(
-        only=tuple(options.only or ("*",)), rounds=options.rounds, large=options.large, disk=options.disk
-    )
+    scope = Scope(only=tuple(options.only or ("*",)), rounds=options.rounds, large=options.large, disk=options.disk)
     report = run(SOURCES, scope)
     if options.json:
         report.save(options.json)
