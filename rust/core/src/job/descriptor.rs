@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
 use crate::error::{Error, Result};
@@ -30,6 +30,10 @@ impl DescriptorReader {
 
 impl Read for DescriptorReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // to ask whether there is something takes about as long as to read it
+        if let Ok(count) = read_at_once(&self.file, buffer) {
+            return Ok(count);
+        }
         loop {
             let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
             match poll(&mut waiting, Some(&LOOK_UP)) {
@@ -42,6 +46,12 @@ impl Read for DescriptorReader {
             }
         }
     }
+}
+
+/// Reads from the current position if that need not wait. Not every kind of file can; any error leaves it to the read
+/// that may wait.
+fn read_at_once(file: &File, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+    preadv2(file, &mut [io::IoSliceMut::new(buffer)], CURRENT_POSITION, ReadWriteFlags::NOWAIT)
 }
 
 /// Writes; between waits it polls, so that a reader who sleeps cannot hold a signal up.
@@ -92,6 +102,8 @@ fn widen(file: &File) {
     }
 }
 
+/// Where preadv2 reads on, and moves the position as read does.
+const CURRENT_POSITION: u64 = u64::MAX;
 /// What Linux lets anyone ask for, unless it is told otherwise.
 const PIPE_BYTES: usize = 1 << 20;
 const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -99,6 +111,34 @@ const LOOK_UP: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn reader(file: File) -> DescriptorReader {
+        DescriptorReader::new(file, Arc::default(), || Ok(()))
+    }
+
+    #[test]
+    fn files_and_pipes_are_read_on_from_where_they_stand() {
+        let mut written = tempfile::tempfile().unwrap();
+        written.write_all(b"from a file").unwrap();
+        io::Seek::rewind(&mut written).unwrap();
+        let mut bytes = [0; 5];
+        let mut file = reader(written);
+        file.read_exact(&mut bytes).unwrap();
+        let mut rest = String::new();
+        file.read_to_string(&mut rest).unwrap();
+        assert_eq!((&bytes, rest.as_str()), (b"from ", "a file"));
+
+        let (out, input) = rustix::pipe::pipe().unwrap();
+        let late = std::thread::spawn(move || {
+            let mut input = File::from(input);
+            std::thread::sleep(std::time::Duration::from_millis(80));
+            input.write_all(b"from a pipe").unwrap();
+        });
+        rest.clear();
+        reader(File::from(out)).read_to_string(&mut rest).unwrap();
+        late.join().unwrap();
+        assert_eq!(rest, "from a pipe");
+    }
 
     #[test]
     fn a_pipe_grows_and_nothing_else_is_touched() {

@@ -2,10 +2,10 @@
 
 use std::io::{self, Read, Write};
 
+use super::Done;
 use super::buffer::{self, Located};
 use super::end::{HEAD, final_len};
 use super::source::read_header;
-use super::{Done, RUN_BYTES};
 use crate::error::{Error, Result};
 use crate::key::TAG_LEN;
 use crate::message::{
@@ -78,7 +78,7 @@ struct Plaintext<R> {
 
 impl<R: Read> Plaintext<R> {
     fn new(reader: R, frame_length: u32) -> Self {
-        let per_run = frames_per_run(frame_length, RUN_BYTES);
+        let per_run = frames_per_run(frame_length, PIECE_BYTES);
         Plaintext { reader, frame_length, per_run, number: 1, ahead: None, ended: false }
     }
 
@@ -283,7 +283,7 @@ struct Frames<R> {
 
 impl<R: Read> Frames<R> {
     fn new(reader: R, ahead: Vec<u8>, frame_length: u32, at: u64, signed: bool) -> Self {
-        let per_run = frames_per_run(frame_length, RUN_BYTES);
+        let per_run = frames_per_run(frame_length, PIECE_BYTES);
         Frames { reader, ahead, frame_length, per_run, number: 1, at, signed, ended: false }
     }
 
@@ -378,3 +378,6 @@ impl<R: Read> Frames<R> {
 fn write_out(writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
     writer.write_all(bytes).map_err(Error::io_unnamed("write the output"))
 }
+
+/// Bytes of a run: several of them fit a core's second-level cache, and starting a stream touches little memory.
+const PIECE_BYTES: usize = 256 << 10;
