@@ -55,8 +55,16 @@ test-python: build ## the tests of the package, the architecture and the docs
 	pytest --quiet -rs
 
 .PHONY: bench
-bench: build ## read the throughput against the bare cipher; on a quiet machine
-	python benches/run.py
+bench: build ## measure every path against the limit and every peer, on a quiet machine: half an hour
+	tools/needs.sh bench
+	python -m pip install --group bench
+	mkdir -p build
+	python -m benches run --json build/bench.json
+
+.PHONY: bench-check
+bench-check: build ## fail if a change made a promised ratio or a count worse: some minutes
+	tools/needs.sh counts
+	python -m benches check
 
 .PHONY: bench-python
 bench-python: build ## time the Python API, call by call

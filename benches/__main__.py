@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tomllib
 from pathlib import Path
 
+from benches import counts
 from benches.groups import buffers, files, messages, ranged, sdks, streams, trees
 from benches.harness import check, targets
+from benches.harness.publish import pages, publish
 from benches.harness.report import Report
 from benches.harness.run import Scope, run
 from benches.harness.table import lines
 
+ROOT = Path(__file__).parent.parent
 SOURCES = (
     buffers.groups,
     files.groups,
@@ -24,7 +28,7 @@ SOURCES = (
 
 
 def main() -> None:
-    """`run` measures everything, `check` what is gated, `table` prints a report again."""
+    """`run` measures everything, `check` what is gated; `table` prints a report again, `publish` puts it into the docs."""
     parser = argparse.ArgumentParser(prog="python -m benches", description=main.__doc__)
     commands = parser.add_subparsers(required=True)
     add_run(commands.add_parser("run", help="measure, print, write JSON"))
@@ -32,6 +36,9 @@ def main() -> None:
     table = commands.add_parser("table", help="print a report again, and what it says of the targets")
     table.add_argument("report", type=Path)
     table.set_defaults(do=table_command)
+    publishing = commands.add_parser("publish", help="put figures and pictures of reports into the docs")
+    publishing.add_argument("reports", type=Path, nargs="+", help="the first gives most of the figures")
+    publishing.set_defaults(do=publish_command)
     options = parser.parse_args()
     sys.exit(options.do(options))
 
@@ -54,9 +61,27 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def check_command(_options: argparse.Namespace) -> int:
-    found = check.check(SOURCES, targets.load())
+    promised = targets.load()
+    found = check.check(SOURCES, promised)
     print(*check.lines(found), sep="\n")
-    return 0 if all(verdict.met for verdict in found) else 1
+    try:
+        misses = counts.check(tomllib.loads(targets.PATH.read_text()))
+    except counts.CannotCount as error:
+        print(f"MISSED instructions could not be counted: {error}")
+        return 1
+    print(*(f"MISSED {miss}" for miss in misses), sep="\n")
+    print(f"{'met   ' if not misses else 'MISSED'} instructions and allocations of our own code")
+    return 0 if not misses and all(verdict.met for verdict in found) else 1
+
+
+def publish_command(options: argparse.Namespace) -> int:
+    from benches.harness.plot import draw
+
+    reports = {path.stem: Report.load(path) for path in options.reports}
+    for page in pages(ROOT):
+        page.write_text(publish(page.read_text(), reports))
+    draw(next(iter(reports.values())), ROOT / "docs/performance")
+    return 0
 
 
 def table_command(options: argparse.Namespace) -> int:

@@ -7,7 +7,8 @@ main() {
         build) build ;;
         tests) tests ;;
         bench) bench ;;
-        *) fail "usage: needs.sh [build|tests|bench]" ;;
+        counts) counts ;;
+        *) fail "usage: needs.sh [build|tests|counts|bench]" ;;
     esac
 }
 
@@ -28,9 +29,12 @@ tests() {
     command -v strace >/dev/null || install strace || echo "needs: no strace here: the tests that use it are skipped"
 }
 
-bench() {
+counts() {
     # callgrind counts the instructions of a program
-    command -v valgrind >/dev/null || install valgrind || echo "needs: no valgrind here: instructions are not counted"
+    command -v valgrind >/dev/null || install valgrind || fail "valgrind is needed to count instructions"
+}
+
+bench() {
     # what people use instead: one that cannot be had is left out of the table
     local program
     for program in age gpg openssl; do

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from benches.harness.run import Scope, run
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ROUNDS = (5, 9, 15)
 """Rounds of each try: what misses is measured again, more thoroughly."""
+LAST_TRY = 300
+"""Seconds after which no other try begins."""
 
 
 def check(sources: Iterable[Callable[[Scope], Iterator[Group]]], targets: Sequence[Target]) -> list[Verdict]:
@@ -23,11 +26,12 @@ def check(sources: Iterable[Callable[[Scope], Iterator[Group]]], targets: Sequen
     sources = list(sources)
     best: dict[Target, Verdict] = {}
     waiting = [target for target in targets if target.gate]
+    start = time.monotonic()
     for rounds in ROUNDS:
         for verdict in judge(waiting, measure(sources, waiting, rounds)):
             best[verdict.target] = better(best.get(verdict.target), verdict)
         waiting = [target for target, verdict in best.items() if not verdict.met]
-        if not waiting:
+        if not waiting or time.monotonic() - start > LAST_TRY:
             break
     return list(best.values())
 
