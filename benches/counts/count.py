@@ -85,7 +85,7 @@ SCENARIOS = {
     "frames-open": "64 frames of 4 KiB",
     "frames-open-in-place": "64 frames of 4 KiB",
     "message-seal": "a message of 1 KiB",
-    "message-open": "a message of 1 KiB, its header parsed",
+    "message-open": "a message of 1 KiB, its materials cached",
     "header-parse": "a header with one EDK and two pairs",
     "cache-hit": "a hit",
 }

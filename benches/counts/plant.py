@@ -168,7 +168,7 @@ PLANTS = (
     Plant(
         name="an allocation more for each message",
         edits=(
-            Edit("rust/core/src/message/seal.rs", before="        let mut message_id = [0; 32];\n", text=ALLOCATION),
+            Edit("rust/core/src/message/seal.rs", before="        let message_id = *id.bytes();\n", text=ALLOCATION),
             Edit("rust/core/src/message/open.rs", before="        let derived = derive(header.suite", text=ALLOCATION),
         ),
         what="allocations",

@@ -33,10 +33,10 @@ fn materials(header: &Header) -> Result<DecryptionMaterials> {
 
 fn one_shot(bytes: &[u8], control: &Control<'_>) -> Result<Vec<u8>> {
     let header = Header::parse(bytes, &Caps::default())?;
-    let located = Located::find(&header, bytes)?;
+    let located = Located::find(&header.outline(), bytes)?;
     let mut plaintext = vec![0; located.plaintext_len()];
     let out = Output::from(&mut plaintext[..]);
-    buffer::decrypt(&header, &located, &materials(&header)?, bytes, out, control)?;
+    buffer::decrypt(&header.outline(), &located, &materials(&header)?, bytes, out, control)?;
     Ok(plaintext)
 }
 

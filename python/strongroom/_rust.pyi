@@ -229,9 +229,9 @@ def decrypt_into(
     header: Header, materials: DecryptionMaterials, message: Buffer, out: Buffer, control: Control | None = None
 ) -> int: ...
 def decrypt_many(
-    headers: Sequence[Header],
-    materials: Sequence[DecryptionMaterials],
     messages: Sequence[Buffer],
+    materials_for: Callable[[Header], DecryptionMaterials],
+    caps: Caps | None = None,
     control: Control | None = None,
 ) -> list[bytes]: ...
 
@@ -404,16 +404,56 @@ def bench_ranged(path: _Path, frame_bytes: int, reads: int) -> float: ...
 
 @final
 class MaterialsCache:
-    """Materials within their limits of age, messages and bytes. Times are nanoseconds of CLOCK_BOOTTIME."""
+    """Materials within their limits of age, messages and bytes; a call that hits goes through without Python.
+
+    `parts` say for whom and what: an entry serves those who give the same, under the same context. `fetch` of
+    `get_or_fetch` returns materials, an account for `drain_retired`, and the limits: age in ns, messages, bytes.
+    """
 
     def __new__(cls, capacity: int) -> MaterialsCache: ...
-    def get(self, key: bytes, now: int, messages: int, bytes: int) -> Any | None: ...
+    def get(self, key: bytes, messages: int, bytes: int) -> Any | None: ...
     def get_or_fetch(
-        self, key: bytes, now: int, messages: int, bytes: int, fetch: Callable[[], tuple[object, int, int, int]]
+        self,
+        key: bytes,
+        messages: int,
+        bytes: int,
+        fetch: Callable[[], tuple[EncryptionMaterials | DecryptionMaterials, object, int, int, int]],
     ) -> Any: ...
-    def expire(self, now: int) -> None: ...
+    def encrypt(
+        self,
+        parts: tuple[str | int, ...],
+        context: Mapping[str, str] | None,
+        plaintext: Buffer,
+        control: Control | None = None,
+    ) -> bytes | None: ...
+    def encrypt_many(
+        self,
+        parts: tuple[str | int, ...],
+        context: Mapping[str, str] | None,
+        plaintexts: Sequence[Buffer],
+        control: Control | None = None,
+    ) -> list[bytes] | None: ...
+    def decrypt(
+        self,
+        parts: tuple[str | int, ...],
+        context: Mapping[str, str] | None,
+        message: Buffer,
+        caps: Caps | None = None,
+        control: Control | None = None,
+    ) -> bytes | None: ...
+    def decrypt_many(
+        self,
+        parts: tuple[str | int, ...],
+        context: Mapping[str, str] | None,
+        messages: Sequence[Buffer],
+        fetch: Callable[[Header, int], DecryptionMaterials],
+        caps: Caps | None = None,
+        control: Control | None = None,
+    ) -> list[bytes]: ...
+    def expire(self) -> None: ...
     def clear(self) -> None: ...
     def drain_retired(self) -> list[tuple[Any, int, int]]: ...
     def stats(self) -> dict[str, int]: ...
 
-def cache_key(parts: Sequence[str], context: Mapping[str, str]) -> bytes: ...
+def writer_key(parts: tuple[str | int, ...], context: dict[str, str]) -> bytes: ...
+def reader_key(parts: tuple[str | int, ...], header: Header, context: dict[str, str]) -> bytes: ...

@@ -97,6 +97,29 @@ def test_a_data_key_serves_no_more_messages_than_its_class_says(room: strongroom
     assert room.decrypt_many(messages) == [b"x"] * 120
 
 
+def test_a_hit_writes_nothing_and_many_take_few_leases(room: strongroom.Room, tmp_path: Path) -> None:
+    room.classes.create("few", max_messages=10)
+    message = room.encrypt(b"x", data_class="few", context={"a": "b"})
+    assert room.decrypt(message) == b"x"
+    before = audit(tmp_path)
+    assert [room.decrypt(message, context={"a": "b"}) for _ in range(4)] == [b"x"] * 4
+    assert [len(room.encrypt(b"x", data_class="few", context={"a": "b"})) for _ in range(4)] == [len(message)] * 4
+    assert audit(tmp_path) == before
+    # 5 of the 10 messages of a reader's lease are used up: 25 more take 2 leases
+    assert room.decrypt_many([message] * 25) == [b"x"] * 25
+    room.close()
+    closed = [event for event in audit(tmp_path) if event["event"] == "lease-closed" and event["data_class"] == "few"]
+    assert sorted(event["messages"] for event in closed) == [5, 10, 10, 10]
+
+
+def test_many_of_two_data_keys_are_each_decrypted_with_their_own(room: strongroom.Room) -> None:
+    ours, theirs = (room.encrypt_many([b"a", b"b"], context={"tenant": tenant}) for tenant in ("acme", "other"))
+    assert room.decrypt_many([ours[0], theirs[0], ours[1], theirs[1]]) == [b"a", b"a", b"b", b"b"]
+    with pytest.raises(AuthenticationFailed):
+        room.decrypt_many([*ours, theirs[0]], context={"tenant": "acme"})
+    assert room.acting_as(principal="alice").decrypt_many(ours) == [b"a", b"b"]
+
+
 def test_files_and_streams(room: strongroom.Room, tmp_path: Path) -> None:
     source, message, target = tmp_path / "source", tmp_path / "message.sr", tmp_path / "target"
     source.write_bytes(BIG)

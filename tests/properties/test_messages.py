@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strongroom import crypto
 from strongroom.client import (
+    CachingKeyring,
     decrypt_message,
     decrypt_message_into,
     decrypt_messages,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEYRING = RawAesKeyring("tests", "key", bytes(32))
+CACHING = CachingKeyring(KEYRING)
 
 words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 contexts = st.dictionaries(words.filter(lambda w: not w.startswith(("aws-crypto-", "strongroom-"))), words, max_size=5)
@@ -53,11 +55,13 @@ def test_every_way_reads_what_every_way_writes(
     options = {"context": context, "suite": suite, "frame_length": frame_length}
     message = encrypt_message(plaintext, KEYRING, **options)  # type: ignore[arg-type]
     assert len(message) == encrypted_size(len(plaintext), KEYRING, **options)  # type: ignore[arg-type]
+    cached = encrypt_message(plaintext, CACHING, **options)  # type: ignore[arg-type]
     out = bytearray(len(message) + 3)
     assert encrypt_message_into(plaintext, out, KEYRING, **options) == len(message)  # type: ignore[arg-type]
     streamed = io.BytesIO()
     crypto.encrypt_stream(encryption_materials(KEYRING, **options), io.BytesIO(plaintext), streamed)  # type: ignore[arg-type]
-    for written in (message, bytes(out[: len(message)]), streamed.getvalue()):
+    for written in (message, cached, bytes(out[: len(message)]), streamed.getvalue()):
+        assert decrypt_message(written, CACHING, context=context) == plaintext
         assert crypto.Header.parse(written).context.items() >= context.items()
         assert all(way == plaintext for way in read_every_way(written, KEYRING, tmp_path, context))
 
@@ -67,6 +71,8 @@ def test_every_way_reads_what_every_way_writes(
 def test_many_messages(items: list[bytes], context: dict[str, str]) -> None:
     messages = encrypt_messages(items, KEYRING, context=context)
     assert decrypt_messages(messages, KEYRING, context=context) == items
+    cached = encrypt_messages(items, CACHING, context=context)
+    assert decrypt_messages([*messages, *cached], CACHING, context=context) == items * 2
     ids = {crypto.Header.parse(message).message_id for message in messages}
     assert len(ids) == len(items)
 

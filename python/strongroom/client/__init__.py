@@ -12,8 +12,10 @@ from strongroom.client.messages import (
     encrypt_messages,
     encrypted_size,
 )
+from strongroom.materials import CachingKeyring
 
 __all__ = [
+    "CachingKeyring",
     "decrypt_message",
     "decrypt_message_into",
     "decrypt_messages",

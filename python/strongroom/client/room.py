@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ from strongroom.client.admin import Classes, Keys
 from strongroom.client.aio import twin
 from strongroom.client.inspection import inspect, room_key
 from strongroom.client.keysource import KeySource
+from strongroom.client.parts import in_parts, size_of
 from strongroom.client.results import WhyInfo
-from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids, LimitExceeded
+from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
 from strongroom.home import Unlock, default_home, open_room, os_user
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.room import RoomMaterials
@@ -81,7 +81,10 @@ class Room:
         control: Control | None = None,
     ) -> bytes:
         """Encrypt and authenticate bytes into one message. `data` must not change during the call."""
-        materials = self._keys(data_class, context, reason).encryption(_size(data))
+        cached = self._materials.cache.encrypt((self._principal, self._purpose, data_class), context, data, control)
+        if cached is not None:
+            return cached
+        materials = self._keys(data_class, context, reason).encryption(size_of(data))
         return crypto.encrypt(materials, data, control)
 
     def encrypt_into(
@@ -95,7 +98,7 @@ class Room:
         control: Control | None = None,
     ) -> int:
         """The same into a buffer of at least `encrypted_size` bytes; returns how many are the message."""
-        materials = self._keys(data_class, context, reason).encryption(_size(data))
+        materials = self._keys(data_class, context, reason).encryption(size_of(data))
         return crypto.encrypt_into(materials, data, out, control)
 
     def encrypted_size(
@@ -118,25 +121,27 @@ class Room:
 
         More items than a data key of the class may serve are encrypted in parts, each under a data key of its own.
         """
+
+        def encrypt(items: Sequence[Buffer]) -> list[bytes]:
+            parts = (self._principal, self._purpose, data_class)
+            cached = self._materials.cache.encrypt_many(parts, context, items, control)
+            if cached is not None:
+                return cached
+            materials = keys.encryption(sum(map(size_of, items)), messages=len(items))
+            return crypto.encrypt_many(materials, items, control)
+
         keys = self._keys(data_class, context, reason)
-        try:
-            materials = keys.encryption(sum(map(_size, items)), messages=len(items))
-        except LimitExceeded:
-            if len(items) < 2:
-                raise
-            half = len(items) // 2
-            again = functools.partial(
-                self.encrypt_many, data_class=data_class, context=context, reason=reason, control=control
-            )
-            return again(items[:half]) + again(items[half:])
-        return crypto.encrypt_many(materials, items, control)
+        return in_parts(encrypt, items)
 
     def decrypt(
         self, message: Buffer, *, context: Context = None, reason: str | None = None, control: Control | None = None
     ) -> bytes:
         """Authenticate a message and return its plaintext; on any failure nothing of it."""
+        cached = self._materials.cache.decrypt((self._principal, self._purpose), context, message, None, control)
+        if cached is not None:
+            return cached
         header = crypto.Header.parse(message)
-        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, _size(message))
+        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, size_of(message))
         return crypto.decrypt(header, materials, message, control)
 
     def decrypt_into(
@@ -150,7 +155,7 @@ class Room:
     ) -> int:
         """The same into a buffer; returns how many bytes are plaintext. A failure zeroes what it would fill."""
         header = crypto.Header.parse(message)
-        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, _size(message))
+        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, size_of(message))
         return crypto.decrypt_into(header, materials, message, out, control)
 
     def decrypt_many(
@@ -162,10 +167,9 @@ class Room:
         control: Control | None = None,
     ) -> list[bytes]:
         """Decrypt many messages in one call on all cores, all or nothing."""
-        keys = self._keys(DEFAULT_CLASS, context, reason)
-        headers = [crypto.Header.parse(message) for message in messages]
-        materials = [keys.decryption(*pair) for pair in zip(headers, map(_size, messages), strict=True)]
-        return crypto.decrypt_many(headers, materials, messages, control)
+        fetch = self._keys(DEFAULT_CLASS, context, reason).decryption
+        parts = (self._principal, self._purpose)
+        return self._materials.cache.decrypt_many(parts, dict(context or {}), messages, fetch, None, control)
 
     # --- files and streams ---------------------------------------------------------------------------------------
 
@@ -400,7 +404,3 @@ class Room:
 
 def _reopen(home: Path, unlock: Unlock, principal: str, purpose: str) -> Any:
     return Room(home, unlock, principal=principal, purpose=purpose)
-
-
-def _size(data: Buffer) -> int:
-    return data.nbytes if isinstance(data, memoryview) else memoryview(data).nbytes

@@ -29,7 +29,6 @@ from strongroom._rust import (
     bench_messages,
     bench_ranged,
     build_info,
-    cache_key,
     decrypt,
     decrypt_into,
     decrypt_many,
@@ -44,7 +43,9 @@ from strongroom._rust import (
     encrypt_tree,
     encrypted_size,
     memory_status,
+    reader_key,
     verify_tree,
+    writer_key,
 )
 
 __all__ = [
@@ -76,7 +77,6 @@ __all__ = [
     "bench_messages",
     "bench_ranged",
     "build_info",
-    "cache_key",
     "decrypt",
     "decrypt_into",
     "decrypt_many",
@@ -91,5 +91,7 @@ __all__ = [
     "encrypt_tree",
     "encrypted_size",
     "memory_status",
+    "reader_key",
     "verify_tree",
+    "writer_key",
 ]

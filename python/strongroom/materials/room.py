@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import TYPE_CHECKING
 
-from strongroom.crypto import DecryptionMaterials, EncryptionMaterials, MaterialsCache, SigningKey, cache_key
+from strongroom.crypto import (
+    DecryptionMaterials,
+    EncryptionMaterials,
+    MaterialsCache,
+    SigningKey,
+    reader_key,
+    writer_key,
+)
 from strongroom.errors import LimitExceeded
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.context import check_context, reader_context
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from strongroom.crypto import DataKey, Header
+    from strongroom.crypto import Header
     from strongroom.keyservice import KeyService
     from strongroom.model import DataClass, Lease, Request
 
@@ -29,11 +35,15 @@ _NS = 1_000_000_000
 
 
 class RoomMaterials:
-    """Gives materials and counts their use; what it caches never crosses principals, purposes or contexts."""
+    """Gives materials and counts their use; what it caches never crosses principals, purposes or contexts.
+
+    `cache` is asked first by whoever wants one call for a message: under (principal, purpose, class) for encryption,
+    and (principal, purpose) for decryption. What it does not hold is asked for here.
+    """
 
     def __init__(self, service: KeyService, capacity: int = CAPACITY) -> None:
+        self.cache = MaterialsCache(capacity)
         self._service = service
-        self._cache = MaterialsCache(capacity)
         self._capacity = capacity
         self._warned = False
 
@@ -42,17 +52,15 @@ class RoomMaterials:
     ) -> EncryptionMaterials:
         """Materials for so many more messages, of `size` plaintext bytes in all, under one lease."""
         pairs = check_context(context)
-        pairs[CLASS_KEY] = data_class
-        key = cache_key(["encrypt", request.principal, request.purpose, data_class], pairs)
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        cached = self._cache.get(key, now, messages, size)
-        if cached is None:
+        key = writer_key((request.principal, request.purpose, data_class), pairs)
+        materials: EncryptionMaterials | None = self.cache.get(key, messages, size)
+        if materials is None:
+            pairs[CLASS_KEY] = data_class
 
             def lease() -> _Leased:
                 return self._lease_writer(request, data_class, pairs, messages, size)
 
-            cached = self._fetched(key, now, messages, size, lease)
-        materials: EncryptionMaterials = cached[0]
+            materials = self._fetched(key, messages, size, lease)
         return materials
 
     def for_decryption(
@@ -64,38 +72,39 @@ class RoomMaterials:
         """
         header.check_policy(_POLICY)
         whole, only_given = reader_context(header, context)
-        edks = header.edks
-        parts = [part for edk in edks for part in (edk.provider_id, edk.provider_info.hex(), edk.ciphertext.hex())]
-        key = cache_key(["decrypt", request.principal, request.purpose, *parts], whole)
-        now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        cached = self._cache.get(key, now, messages, size)
-        if cached is None:
-            cached = self._fetched(key, now, messages, size, lambda: self._lease_reader(request, header, whole))
-        return DecryptionMaterials(header, cached[0], required=only_given)
+        key = reader_key((request.principal, request.purpose), header, only_given)
+        materials: DecryptionMaterials | None = self.cache.get(key, messages, size)
+        if materials is None:
+
+            def lease() -> _Leased:
+                return self._lease_reader(request, header, whole, only_given)
+
+            materials = self._fetched(key, messages, size, lease)
+        return materials
 
     def stats(self) -> dict[str, int]:
         """Counters of the cache."""
-        return self._cache.stats()
+        return self.cache.stats()
 
     def settle(self, outcome: str = "ended") -> None:
         """Close the leases of what the cache has let go."""
-        for (_, lease), messages, size in self._cache.drain_retired():
+        for lease, messages, size in self.cache.drain_retired():
             self._service.close_lease(lease, messages, size, outcome)
 
     def close(self) -> None:
         """Let go of everything, and close every lease."""
-        self._cache.clear()
+        self.cache.clear()
         self.settle("closed")
 
-    def _fetched(self, key: bytes, now: int, messages: int, size: int, lease: _Leasing) -> tuple[Any, Lease]:
-        self._cache.expire(now)
-        fetched: tuple[Any, Lease] = self._cache.get_or_fetch(key, now, messages, size, lease)
+    def _fetched(self, key: bytes, messages: int, size: int, lease: _Leasing) -> Any:
+        self.cache.expire()
+        fetched = self.cache.get_or_fetch(key, messages, size, lease)
         self.settle()
         self._warn_once()
         return fetched
 
     def _warn_once(self) -> None:
-        if self._warned or self._cache.stats()["distinct_evicted"] < self._capacity:
+        if self._warned or self.cache.stats()["distinct_evicted"] < self._capacity:
             return
         self._warned = True
         warnings.warn(
@@ -126,21 +135,26 @@ class RoomMaterials:
         )
         return _limited(materials, generated.lease, data_class)
 
-    def _lease_reader(self, request: Request, header: Header, context: dict[str, str]) -> _Leased:
+    def _lease_reader(
+        self, request: Request, header: Header, context: dict[str, str], only_given: dict[str, str]
+    ) -> _Leased:
         unwrapped = self._service.unwrap_dek(request, header.edks, context)
-        return _limited(unwrapped.data_key, unwrapped.lease, unwrapped.data_class)
+        materials = DecryptionMaterials(header, unwrapped.data_key, required=only_given)
+        return _limited(materials, unwrapped.lease, unwrapped.data_class)
 
 
-def _limited(value: EncryptionMaterials | DataKey, lease: Lease, data_class: DataClass | None) -> _Leased:
+def _limited(
+    materials: EncryptionMaterials | DecryptionMaterials, lease: Lease, data_class: DataClass | None
+) -> _Leased:
     if data_class is None:
         # a key without a class has no limits of its own: it serves once
-        return (value, lease), 0, 1, 0
+        return materials, lease, 0, 1, 0
     age = data_class.lease_seconds * _NS
-    return (value, lease), age, data_class.max_messages, data_class.max_bytes
+    return materials, lease, age, data_class.max_messages, data_class.max_bytes
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    _Leased = tuple[tuple[EncryptionMaterials | DataKey, Lease], int, int, int]
+    _Leased = tuple[EncryptionMaterials | DecryptionMaterials, Lease, int, int, int]
     _Leasing = Callable[[], _Leased]

@@ -23,45 +23,64 @@ use strongroom_core::primitives::output::Output;
 use crate::pages::huge_pages_pay;
 
 /// Memory of any C-contiguous buffer, held until dropped.
-pub(crate) struct Borrowed(PyUntypedBuffer);
+pub(crate) struct Borrowed {
+    start: *const u8,
+    len: usize,
+    readonly: bool,
+    _owner: Owner,
+}
 
-// SAFETY: the exporter keeps memory and length fixed while the buffer is held (buffer protocol), and the accessors
-// below only touch that memory; releasing it needs the GIL, which PyUntypedBuffer takes by itself.
+#[expect(dead_code, reason = "held, not used")]
+enum Owner {
+    /// As most are: its memory is found without asking for a buffer.
+    Bytes(Py<PyBytes>),
+    Other(PyUntypedBuffer),
+}
+
+// SAFETY: the owner keeps memory and length fixed while it is held (`bytes` never change, others promise it by the
+// buffer protocol), and the accessors below only touch that memory; letting go needs the GIL, which owners see to.
 unsafe impl Sync for Borrowed {}
 
 impl Borrowed {
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let buffer = PyUntypedBuffer::get(object)?;
-        match buffer.is_c_contiguous() {
-            true => Ok(Borrowed(buffer)),
-            false => Err(PyBufferError::new_err("the buffer is not contiguous")),
+        if let Ok(object) = object.cast_exact::<PyBytes>() {
+            let bytes = object.as_bytes();
+            let owner = Owner::Bytes(object.clone().unbind());
+            return Ok(Borrowed { start: bytes.as_ptr(), len: bytes.len(), readonly: true, _owner: owner });
         }
+        let buffer = PyUntypedBuffer::get(object)?;
+        if !buffer.is_c_contiguous() {
+            return Err(PyBufferError::new_err("the buffer is not contiguous"));
+        }
+        let (start, len, readonly) =
+            (buffer.buf_ptr().cast_const().cast(), buffer.len_bytes(), buffer.readonly());
+        Ok(Borrowed { start, len, readonly, _owner: Owner::Other(buffer) })
     }
 
     /// The same, for a buffer that will be written.
     pub(crate) fn writable(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let borrowed = Self::new(object)?;
-        match borrowed.0.readonly() {
+        match borrowed.readonly {
             false => Ok(borrowed),
             true => Err(PyBufferError::new_err("the buffer is read-only")),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len_bytes()
+        self.len
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        if self.len() == 0 {
+        if self.len == 0 {
             return &[];
         }
         // SAFETY: contiguous memory of that many bytes, kept in place while `self` lives; callers keep it still
-        unsafe { std::slice::from_raw_parts(self.0.buf_ptr().cast(), self.len()) }
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 
     /// All of a writable buffer.
     pub(crate) fn output(&mut self) -> Output<'_> {
-        Output::new(slice(self.0.buf_ptr().cast(), self.len()))
+        Output::new(slice(self.start.cast_mut(), self.len))
     }
 
     /// The first bytes of a writable buffer that has that many.

@@ -2,6 +2,7 @@
 
 mod buffer;
 mod cache;
+mod cache_key;
 mod control;
 mod error;
 mod file;
@@ -11,6 +12,7 @@ mod keys;
 mod machine;
 mod materials;
 mod message;
+mod messages;
 mod pages;
 mod stream;
 mod terminal;
@@ -20,7 +22,9 @@ mod tree;
 #[pyo3::pymodule]
 mod _rust {
     #[pymodule_export]
-    use crate::cache::{MaterialsCache, cache_key};
+    use crate::cache::MaterialsCache;
+    #[pymodule_export]
+    use crate::cache_key::{reader_key, writer_key};
     #[pymodule_export]
     use crate::control::Control;
     #[pymodule_export]
@@ -39,10 +43,9 @@ mod _rust {
     #[pymodule_export]
     use crate::materials::{DecryptionMaterials, EncryptionMaterials, SigningKey};
     #[pymodule_export]
-    use crate::message::{
-        decrypt, decrypt_into, decrypt_many, decrypted_size, encrypt, encrypt_into, encrypt_many,
-        encrypted_size,
-    };
+    use crate::message::{decrypt, decrypt_into, decrypted_size, encrypt, encrypt_into, encrypted_size};
+    #[pymodule_export]
+    use crate::messages::{decrypt_many, encrypt_many};
     #[pymodule_export]
     use crate::stream::{IncomingMessage, encrypt_stream};
     #[pymodule_export]

@@ -119,18 +119,30 @@ impl Context {
     }
 }
 
+/// The value of a key in a serialised context, as far as it is one; only [`Context::parse`] says whether.
+pub fn find<'a>(serialized: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let mut reader = Pairs { bytes: serialized, at: 2, offset: 0 };
+    while reader.at < serialized.len() {
+        let (found, value) = (reader.field().ok()?, reader.field().ok()?);
+        if found == key.as_bytes() {
+            return Some(value);
+        }
+    }
+    None
+}
+
 struct Pairs<'a> {
     bytes: &'a [u8],
     at: usize,
     offset: u64,
 }
 
-impl Pairs<'_> {
+impl<'a> Pairs<'a> {
     fn malformed(&self, what: &'static str) -> Error {
         Error::Malformed { offset: self.offset + self.at as u64, what }
     }
 
-    fn take(&mut self, len: usize) -> Result<&[u8]> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let end = self.at + len;
         let taken = self.bytes.get(self.at..end).ok_or(Error::Malformed {
             offset: self.offset + self.at as u64,
@@ -145,9 +157,13 @@ impl Pairs<'_> {
         Ok(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])))
     }
 
-    fn string(&mut self) -> Result<String> {
+    fn field(&mut self) -> Result<&'a [u8]> {
         let len = self.u16()?;
-        let bytes = self.take(len)?.to_vec();
+        self.take(len)
+    }
+
+    fn string(&mut self) -> Result<String> {
+        let bytes = self.field()?.to_vec();
         String::from_utf8(bytes).map_err(|_| self.malformed("the encryption context is not UTF-8"))
     }
 }

@@ -12,7 +12,8 @@ use std::io::Read;
 
 use common::{decrypt, decrypt_stream, encrypt, encrypt_stream, is_rejection, materials, plaintext};
 use proptest::prelude::*;
-use strongroom_core::message::{Caps, Header};
+use strongroom_core::context;
+use strongroom_core::message::{Caps, Header, Outline};
 
 #[test]
 fn round_trips_at_every_boundary() {
@@ -76,6 +77,39 @@ fn nothing_altered_is_accepted() {
             refused(&message[..len], &plaintext, 16);
         }
         refused(&[&message[..], b"x"].concat(), &plaintext, 16);
+    }
+}
+
+/// An outline is what the parsed header says, and both are refused for the same reasons.
+#[test]
+fn an_outline_is_the_header() {
+    let message = encrypt(&materials(0x0578, 16), b"plaintext");
+    let caps = Caps::default();
+    let header = Header::parse(&message, &caps).unwrap();
+    let outline = Outline::find(&message, &caps).unwrap();
+    assert_eq!(format!("{:?}", header.outline()), format!("{outline:?}"));
+    assert_eq!(outline.context(), header.context.serialize());
+    for (key, value) in header.context.iter() {
+        assert_eq!(context::find(outline.context(), key), Some(value.as_bytes()));
+    }
+    for len in 0..outline.context().len() {
+        assert!(context::find(&outline.context()[..len], "zzz").is_none());
+    }
+    assert_eq!(outline.len(), header.len());
+    let reasons = |bytes: &[u8], caps: &Caps| {
+        let parsed = Header::parse(bytes, caps).map(|_| ());
+        let found = Outline::find(bytes, caps).map(|_| ());
+        (format!("{parsed:?}"), format!("{found:?}"))
+    };
+    for len in 0..header.len() {
+        let (parsed, found) = reasons(&message[..len], &caps);
+        assert!(parsed == found && found.contains("Truncated"), "{len}: {parsed}, {found}");
+    }
+    for caps in
+        [Caps { header: header.len() - 1, ..caps }, Caps { edks: 0, ..caps }, Caps { frame: 15, ..caps }]
+    {
+        let (parsed, found) = reasons(&message, &caps);
+        assert!(parsed == found && found.contains("Limit"), "{parsed}, {found}");
     }
 }
 

@@ -13,7 +13,7 @@ use strongroom_core::error::{Error, Result};
 use strongroom_core::job::buffer::{self, Located};
 use strongroom_core::key::{DataKey, Edk};
 use strongroom_core::message::{
-    Body, Caps, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, Sealer,
+    Body, Caps, DecryptionMaterials, EncryptionMaterials, Header, Opener, Outline, Run, Sealer,
 };
 use strongroom_core::pipeline::{Control, Progress};
 use strongroom_core::primitives::output::Output;
@@ -42,7 +42,7 @@ fn main() -> Result<()> {
 
 /// Every time the next run of the message: no frame is sealed twice.
 fn frames_seal(times: u32) -> Result<()> {
-    let sealer = Sealer::new(&materials(FRAME_LENGTH)?)?;
+    let (sealer, _) = Sealer::new(&materials(FRAME_LENGTH)?)?;
     let (plaintext, mut body) = (vec![1; run(0)?.plaintext_len], vec![0; run(0)?.body_len]);
     for index in 0..times {
         sealer.seal(&run(index)?, black_box(&plaintext), Output::from(&mut body[..]))?;
@@ -52,7 +52,7 @@ fn frames_seal(times: u32) -> Result<()> {
 }
 
 fn frames_seal_in_place(times: u32) -> Result<()> {
-    let sealer = Sealer::new(&materials(FRAME_LENGTH)?)?;
+    let (sealer, _) = Sealer::new(&materials(FRAME_LENGTH)?)?;
     let mut body = vec![1; run(0)?.body_len];
     for index in 0..times {
         sealer.seal_in_place(&run(index)?, black_box(&mut body))?;
@@ -89,14 +89,15 @@ fn message_seal(times: u32) -> Result<()> {
     Ok(())
 }
 
-/// What follows once the header is parsed and its data key is there.
+/// With materials that are there, as the cache has them.
 fn message_open(times: u32) -> Result<()> {
     let message = sealed_message()?;
-    let header = Header::parse(&message, &Caps::default())?;
-    let (data_key, mut plaintext) = (data_key()?, vec![0; MESSAGE_BYTES]);
+    let parsed = Header::parse(&message, &Caps::default())?;
+    let materials = DecryptionMaterials::new(&parsed, data_key()?, &Context::default())?;
+    let mut plaintext = vec![0; MESSAGE_BYTES];
     for _ in 0..times {
-        let located = Located::find(&header, black_box(&message))?;
-        let materials = DecryptionMaterials::new(&header, data_key.clone(), &Context::default())?;
+        let header = Outline::find(black_box(&message), &Caps::default())?;
+        let located = Located::find(&header, &message)?;
         let out = Output::from(&mut plaintext[..]);
         alone(|control| buffer::decrypt(&header, &located, &materials, &message, out, control))?;
         black_box(&plaintext);
@@ -124,12 +125,12 @@ fn cache_hit(times: u32) -> Result<()> {
 }
 
 fn sealed_run() -> Result<(Opener, Vec<u8>)> {
-    let sealer = Sealer::new(&materials(FRAME_LENGTH)?)?;
+    let (sealer, header) = Sealer::new(&materials(FRAME_LENGTH)?)?;
     let mut body = vec![1; run(0)?.body_len];
     sealer.seal_in_place(&run(0)?, &mut body)?;
-    let header = Header::parse(sealer.header(), &Caps::default())?;
+    let header = Header::parse(&header, &Caps::default())?;
     let materials = DecryptionMaterials::new(&header, data_key()?, &Context::default())?;
-    Ok((Opener::new(&header, &materials)?, body))
+    Ok((Opener::new(&header.outline(), &materials)?, body))
 }
 
 fn sealed_message() -> Result<Vec<u8>> {
@@ -140,7 +141,7 @@ fn sealed_message() -> Result<Vec<u8>> {
 }
 
 fn seal(materials: &EncryptionMaterials, plaintext: &[u8], message: &mut [u8]) -> Result<()> {
-    alone(|control| buffer::encrypt(materials, plaintext, Output::from(message), control).map(drop))
+    alone(|control| buffer::encrypt(materials, plaintext, Output::from(message), control).map(|_| ()))
 }
 
 fn alone<T>(job: impl FnOnce(&Control<'_>) -> Result<T>) -> Result<T> {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,14 @@ from strongroom.cli.benchmark.bounds import MessageEvidence, of_message
 from strongroom.cli.benchmark.figures import Row, Times, median, ratio
 from strongroom.cli.benchmark.rounds import Measure, interleaved, timed
 from strongroom.cli.words import count
+from strongroom.client import (
+    CachingKeyring,
+    decrypt_message,
+    decrypt_messages,
+    encrypt_message,
+    encrypt_messages,
+)
+from strongroom.keyring import RawAesKeyring
 
 if TYPE_CHECKING:
     from strongroom.cli.benchmark.facts import Facts
@@ -26,29 +35,24 @@ def measure(workers: Sequence[int], seconds: float, show: Callable[[], None]) ->
 
 
 def measures(workers: Sequence[int]) -> dict[str, Measure]:
-    """What is measured. A reader parses each header and asks for materials, as a room with a cached key does."""
-    data_key = crypto.DataKey.generate()
-    edk = crypto.AesWrappingKey.generate().wrap(data_key, "bench", "throwaway", {})
-    writing = crypto.EncryptionMaterials(SUITE, data_key, [edk], {}, frame_length=65536)
+    """What is measured: a keyring whose data key is cached, as a room's is."""
+    keyring = CachingKeyring(RawAesKeyring("bench", "throwaway", os.urandom(32)))
     plaintexts = [bytes([at % 256]) * LENGTH for at in range(MANY)]
-    messages = crypto.encrypt_many(writing, plaintexts)
+    messages = encrypt_messages(plaintexts, keyring)
 
     def encrypt_one_by_one() -> None:
         for plaintext in plaintexts[:ONE]:
-            crypto.encrypt(writing, plaintext)
+            encrypt_message(plaintext, keyring)
 
     def decrypt_one_by_one() -> None:
         for message in messages[:ONE]:
-            header = crypto.Header.parse(message)
-            crypto.decrypt(header, crypto.DecryptionMaterials(header, data_key), message)
+            decrypt_message(message, keyring)
 
     def encrypt_together(control: crypto.Control) -> None:
-        crypto.encrypt_many(writing, plaintexts, control)
+        encrypt_messages(plaintexts, keyring, control=control)
 
     def decrypt_together(control: crypto.Control) -> None:
-        headers = [crypto.Header.parse(message) for message in messages]
-        opening = [crypto.DecryptionMaterials(header, data_key) for header in headers]
-        crypto.decrypt_many(headers, opening, messages, control)
+        decrypt_messages(messages, keyring, control=control)
 
     found = {"encrypt one": each(encrypt_one_by_one, ONE), "decrypt one": each(decrypt_one_by_one, ONE)}
     together = {"encrypt": encrypt_together, "decrypt": decrypt_together}
@@ -106,5 +110,4 @@ def row(name: str, threads: int, key: str, times: Times, facts: Facts) -> Row:
     return Row(GROUP, name, "messages", MANY, threads, seconds, least, of_message(evidence, facts))
 
 
-SUITE = 0x0478
 ONE, MANY = 500, 4000

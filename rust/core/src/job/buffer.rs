@@ -1,12 +1,12 @@
 //! From the caller's memory into the caller's memory.
 
+use super::RUN_BYTES;
 use super::end::{HEAD, body_to_end, walk};
-use super::{Done, RUN_BYTES};
 use crate::error::{Error, Result};
 use crate::key::TAG_LEN;
 use crate::message::{
-    Body, Content, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, SIGNED_FOOTER_LEN, Sealer,
-    UNFRAMED_HEAD, body_len,
+    Body, Content, DecryptionMaterials, EncryptionMaterials, MessageId, Opener, Outline, Run,
+    SIGNED_FOOTER_LEN, Sealer, UNFRAMED_HEAD, body_len,
 };
 use crate::pipeline::{Control, parallel};
 use crate::primitives::digest::Digester;
@@ -19,60 +19,69 @@ pub fn encrypted_len(materials: &EncryptionMaterials, plaintext_len: u64) -> Res
     Ok(materials.header_len() as u64 + body_len(plaintext_len, materials.frame_length())? + footer)
 }
 
-/// Encrypts into `out`, which has exactly [`encrypted_len`] bytes.
+/// Encrypts into `out`, which has exactly [`encrypted_len`] bytes. Returns the message id.
 pub fn encrypt(
     materials: &EncryptionMaterials,
     plaintext: &[u8],
     out: Output<'_>,
     control: &Control<'_>,
-) -> Result<Done> {
+) -> Result<[u8; 32]> {
+    let id = MessageId::generate()?;
+    let bytes = *id.bytes();
+    encrypt_as(materials, id, plaintext, out, control)?;
+    Ok(bytes)
+}
+
+/// Encrypts as the message of this id.
+pub(super) fn encrypt_as(
+    materials: &EncryptionMaterials,
+    id: MessageId,
+    plaintext: &[u8],
+    out: Output<'_>,
+    control: &Control<'_>,
+) -> Result<()> {
     let message_bytes = encrypted_len(materials, plaintext.len() as u64)?;
     if out.len() as u64 != message_bytes {
         return Err(Error::Misuse(format!("the output has {} bytes, not {message_bytes}", out.len())));
     }
-    let sealer = Sealer::new(materials)?;
     let body = Body::of_plaintext(plaintext.len() as u64, materials.frame_length())?;
-    let (header_out, body_out) = out.split_at(sealer.header().len());
-    header_out.write(sealer.header())?;
-    match materials.suite().signature {
-        Some(signature) => seal_signed(materials, signature, &sealer, &body, plaintext, body_out, control)?,
-        None => {
-            let run_bytes = run_bytes(plaintext.len(), control.workers);
-            let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt, run_bytes);
-            parallel(
-                control,
-                runs,
-                || Ok(()),
-                |(), (run, plaintext, mut out)| {
-                    out.populate();
-                    sealer.seal(&run, plaintext, out)?;
-                    control.advance(run.plaintext_len);
-                    Ok(())
-                },
-            )?;
-        }
+    if let Some(signature) = materials.suite().signature {
+        return seal_signed(materials, signature, id, &body, plaintext, out, control);
     }
-    Ok(Done {
-        plaintext_bytes: plaintext.len() as u64,
-        message_bytes,
-        frames: body.frames(),
-        message_id: sealer.message_id().to_vec(),
-    })
+    let (header_out, body_out) = out.split_at(materials.header_len());
+    let sealer = Sealer::start(materials, id, header_out)?;
+    let run_bytes = run_bytes(plaintext.len(), control.workers);
+    let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt, run_bytes);
+    parallel(
+        control,
+        runs,
+        || Ok(()),
+        |(), (run, plaintext, mut out)| {
+            out.populate();
+            sealer.seal(&run, plaintext, out)?;
+            control.advance(run.plaintext_len);
+            Ok(())
+        },
+    )
 }
 
 /// The hash bounds a signed message at a fraction of one core's cipher, so one thread does both.
 fn seal_signed(
     materials: &EncryptionMaterials,
     signature: Signature,
-    sealer: &Sealer,
+    id: MessageId,
     body: &Body,
     plaintext: &[u8],
-    body_out: Output<'_>,
+    out: Output<'_>,
     control: &Control<'_>,
 ) -> Result<()> {
+    let mut header = vec![0; materials.header_len()];
+    let sealer = Sealer::start(materials, id, Output::from(&mut header[..]))?;
     let mut signed = Digester::new(signature.hash);
-    signed.update(sealer.header());
-    let (body_out, footer_out) = body_out.split_at(body_out_len(body)?);
+    signed.update(&header);
+    let (header_out, out) = out.split_at(header.len());
+    header_out.write(&header)?;
+    let (body_out, footer_out) = out.split_at(body_out_len(body)?);
     let mut scratch = vec![0; body.grid(RUN_BYTES).run_len()];
     for (run, plaintext, out) in Runs::new(body, plaintext, body_out, Side::Encrypt, RUN_BYTES) {
         control.check()?;
@@ -83,7 +92,7 @@ fn seal_signed(
         out.write(scratch)?;
         control.advance(run.plaintext_len);
     }
-    footer_out.write(&Sealer::footer(materials, &signed)?)
+    footer_out.write(&Sealer::footer(materials, &signed)?).map(drop)
 }
 
 fn body_out_len(body: &Body) -> Result<usize> {
@@ -100,7 +109,7 @@ pub struct Located {
 
 impl Located {
     /// Looks through `message`, which starts with this header and must end where it says.
-    pub fn find(header: &Header, message: &[u8]) -> Result<Located> {
+    pub fn find(header: &Outline<'_>, message: &[u8]) -> Result<Located> {
         match header.content {
             Content::Framed(frame_length) => Self::framed(header, frame_length, message),
             Content::Unframed => Self::unframed(header, message),
@@ -117,7 +126,7 @@ impl Located {
         self.body.map_or(0, |body| body.frames())
     }
 
-    fn framed(header: &Header, frame_length: u32, message: &[u8]) -> Result<Located> {
+    fn framed(header: &Outline<'_>, frame_length: u32, message: &[u8]) -> Result<Located> {
         let len = message.len() as u64;
         let head_at = |at: u64| {
             let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -125,8 +134,8 @@ impl Located {
             head.copied().ok_or(Error::Truncated { offset: len })
         };
         let body = match header.suite.signature {
-            None => body_to_end(header, frame_length, len, head_at)?,
-            Some(_) => walk(header, frame_length, len, head_at)?,
+            None => body_to_end(header.len() as u64, frame_length, len, head_at)?,
+            Some(_) => walk(header.len() as u64, frame_length, len, head_at)?,
         };
         let footer_at = header.len() + body_out_len(&body)?;
         #[expect(
@@ -137,7 +146,7 @@ impl Located {
         Ok(Located { body: Some(body), plaintext_len, footer_at })
     }
 
-    fn unframed(header: &Header, message: &[u8]) -> Result<Located> {
+    fn unframed(header: &Outline<'_>, message: &[u8]) -> Result<Located> {
         let truncated = Error::Truncated { offset: message.len() as u64 };
         let body = message.get(header.len()..).unwrap_or_default();
         let Some(len) = body.get(12..).and_then(|rest| rest.first_chunk::<8>()) else {
@@ -158,13 +167,13 @@ impl Located {
 
 /// Decrypts into `out`, which has exactly [`Located::plaintext_len`] bytes. On failure `out` is zero.
 pub fn decrypt(
-    header: &Header,
+    header: &Outline<'_>,
     located: &Located,
     materials: &DecryptionMaterials,
     message: &[u8],
     mut out: Output<'_>,
     control: &Control<'_>,
-) -> Result<Done> {
+) -> Result<()> {
     if out.len() != located.plaintext_len {
         return Err(Error::Misuse(format!(
             "the output has {} bytes, not {}",
@@ -173,20 +182,14 @@ pub fn decrypt(
         )));
     }
     let opened = open(header, located, materials, message, out.reborrow(), control);
-    if let Err(error) = opened {
+    if opened.is_err() {
         out.zero();
-        return Err(error);
     }
-    Ok(Done {
-        plaintext_bytes: located.plaintext_len as u64,
-        message_bytes: message.len() as u64,
-        frames: located.frames(),
-        message_id: header.message_id.clone(),
-    })
+    opened
 }
 
 fn open(
-    header: &Header,
+    header: &Outline<'_>,
     located: &Located,
     materials: &DecryptionMaterials,
     message: &[u8],

@@ -1,28 +1,27 @@
 //! Finds where a framed body ends, and says what is wrong with one that does not.
 
 use crate::error::{Error, Result};
-use crate::message::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Header};
+use crate::message::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD};
 
 /// Bytes at the start of a frame that tell a final one: mark 4 ‖ number 4 ‖ nonce 12 ‖ length 4.
 pub(super) const HEAD: usize = 24;
 
 /// The body of an unsigned framed message of `len` bytes, nothing of which is authentic yet.
 ///
-/// `head_at` reads the first bytes of a frame at an offset of the message.
+/// The body starts at `start`; `head_at` reads the first bytes of a frame at an offset of the message.
 pub(super) fn body_to_end(
-    header: &Header,
+    start: u64,
     frame_length: u32,
     len: u64,
     mut head_at: impl FnMut(u64) -> Result<[u8; HEAD]>,
 ) -> Result<Body> {
-    let start = header.len() as u64;
     if let Some(body) = Body::of_len(len.saturating_sub(start), frame_length) {
         let head = head_at(start + body.final_at())?;
         if final_len(&head) == Some(body.final_len) {
             return Ok(body);
         }
     }
-    let body = walk(header, frame_length, len, head_at)?;
+    let body = walk(start, frame_length, len, head_at)?;
     match start + body.len() {
         end if end == len => Ok(body),
         offset => Err(Error::Malformed { offset, what: "bytes after the end of the message" }),
@@ -31,12 +30,11 @@ pub(super) fn body_to_end(
 
 /// The body of a framed message, found frame by frame: for signed messages, and to tell what is wrong.
 pub(super) fn walk(
-    header: &Header,
+    start: u64,
     frame_length: u32,
     len: u64,
     mut head_at: impl FnMut(u64) -> Result<[u8; HEAD]>,
 ) -> Result<Body> {
-    let start = header.len() as u64;
     let stride = u64::from(frame_length) + FRAME_OVERHEAD as u64;
     for regular in 0..u32::MAX {
         let at = start + u64::from(regular) * stride;

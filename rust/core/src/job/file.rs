@@ -39,7 +39,7 @@ fn encrypt_frames(
     target: &AtomicFile,
     control: &Control<'_>,
 ) -> Result<Done> {
-    let sealer = Sealer::new(materials)?;
+    let (sealer, header) = Sealer::new(materials)?;
     let body = Body::of_plaintext(source.len(), materials.frame_length())?;
     let grid = body.grid(RUN_BYTES);
     let buffer = || Ok(PageBuffer::new(grid.run_len()));
@@ -53,7 +53,7 @@ fn encrypt_frames(
             return Err(source.changed());
         }
         sealer.seal_in_place(&run, bytes)?;
-        write_run(target, sealer.header(), &run, bytes)?;
+        write_run(target, &header, &run, bytes)?;
         behind.wrote(run.body_len);
         control.advance(run.plaintext_len);
         Ok(())
@@ -63,7 +63,7 @@ fn encrypt_frames(
     })?;
     Ok(Done {
         plaintext_bytes: source.len(),
-        message_bytes: sealer.header().len() as u64 + body.len(),
+        message_bytes: header.len() as u64 + body.len(),
         frames: body.frames(),
         message_id: sealer.message_id().to_vec(),
     })
@@ -104,7 +104,7 @@ impl MessageFile {
 
     /// The body as its length tells it; only for unsigned framed messages, and not authentic yet.
     pub fn body(&self, frame_length: u32) -> Result<Body> {
-        body_to_end(&self.header, frame_length, self.source.len(), |at| {
+        body_to_end(self.header.len() as u64, frame_length, self.source.len(), |at| {
             let mut head = [0; HEAD];
             let mut slices = [IoSliceMut::new(&mut head)];
             match read_all(self.source.file(), &mut slices, at)
@@ -139,7 +139,7 @@ impl MessageFile {
         target: Option<&AtomicFile>,
         control: &Control<'_>,
     ) -> Result<Done> {
-        let opener = Opener::new(&self.header, materials)?;
+        let opener = Opener::new(&self.header.outline(), materials)?;
         let body = self.body(frame_length)?;
         let grid = body.grid(RUN_BYTES);
         let buffer = || Ok(PageBuffer::new(grid.run_len()));

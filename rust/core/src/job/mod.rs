@@ -7,6 +7,7 @@ mod descriptor;
 mod end;
 pub mod file;
 pub mod limit;
+pub mod many;
 pub mod ranged;
 mod source;
 mod spare;

@@ -32,7 +32,7 @@ impl Ranged {
                 return Err(Error::Unsupported(why.into()));
             }
         };
-        let opener = Opener::new(message.header(), materials)?;
+        let opener = Opener::new(&message.header().outline(), materials)?;
         let body = message.body(frame_length)?;
         let ranged = Ranged { message, opener, body, spare: Spare::default() };
         ranged.verify_final_frame()?;
@@ -123,7 +123,7 @@ impl Ranged {
         let slot = piece.run.slots().next().unwrap_or_default();
         let start = slot.start + piece.skip;
         let end = start + piece.out.len();
-        piece.out.write(&body[start..end])
+        piece.out.write(&body[start..end]).map(drop)
     }
 
     fn verify_final_frame(&self) -> Result<()> {

@@ -23,7 +23,7 @@ pub fn encrypt(
     mut writer: impl Write,
     control: &Control<'_>,
 ) -> Result<Done> {
-    let sealer = Sealer::new(materials)?;
+    let (sealer, header) = Sealer::new(materials)?;
     let mut signed = materials.suite().signature.map(|signature| Digester::new(signature.hash));
     let mut done = Done { message_id: sealer.message_id().to_vec(), ..Done::default() };
     let mut emit = |bytes: &[u8]| {
@@ -33,7 +33,7 @@ pub fn encrypt(
         done.message_bytes += bytes.len() as u64;
         write_out(&mut writer, bytes)
     };
-    emit(sealer.header())?;
+    emit(&header)?;
     let mut plaintext = Plaintext::new(reader, materials.frame_length());
     ordered(
         control,
@@ -187,7 +187,7 @@ impl<R: Read + Send> Incoming<R> {
         control: &Control<'_>,
     ) -> Result<Done> {
         let header = self.header;
-        let opener = Opener::new(&header, materials)?;
+        let opener = Opener::new(&header.outline(), materials)?;
         let mut signed = header.suite.signature.map(|signature| Digester::new(signature.hash));
         if let Some(signed) = &mut signed {
             signed.update(&header.encoded());
@@ -244,7 +244,7 @@ impl<R: Read + Send> Incoming<R> {
         message.append(&mut self.ahead);
         let mut rest = self.reader.take(beyond.saturating_sub(message.len() as u64));
         rest.read_to_end(&mut message).map_err(Error::io_unnamed("read the message"))?;
-        let located = Located::find(&header, &message)?;
+        let located = Located::find(&header.outline(), &message)?;
         if located.plaintext_len() as u64 > caps.unframed {
             return Err(Error::Limit {
                 what: "a non-framed body",
@@ -254,10 +254,15 @@ impl<R: Read + Send> Incoming<R> {
         }
         let mut plaintext = zeroize::Zeroizing::new(vec![0; located.plaintext_len()]);
         let out = Output::from(&mut plaintext[..]);
-        let done = buffer::decrypt(&header, &located, materials, &message, out, control)?;
+        buffer::decrypt(&header.outline(), &located, materials, &message, out, control)?;
         write_out(&mut writer, &plaintext)?;
         writer.flush().map_err(Error::io_unnamed("write the output"))?;
-        Ok(done)
+        Ok(Done {
+            plaintext_bytes: plaintext.len() as u64,
+            message_bytes: message.len() as u64,
+            frames: 0,
+            message_id: header.message_id,
+        })
     }
 }
 

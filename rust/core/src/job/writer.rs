@@ -32,15 +32,15 @@ pub struct Writer {
 impl Writer {
     /// Starts a message in `target`. About `workers` runs are held back, so that as many threads have work.
     pub fn new(materials: Arc<EncryptionMaterials>, target: AtomicFile, workers: usize) -> Result<Self> {
-        let sealer = Sealer::new(&materials)?;
+        let (sealer, header) = Sealer::new(&materials)?;
         let mut signed = materials.suite().signature.map(|signature| Digester::new(signature.hash));
         if let Some(signed) = &mut signed {
-            signed.update(sealer.header());
+            signed.update(&header);
         }
         let frame_length = materials.frame_length();
         let capacity =
             workers.max(1) * frames_per_run(frame_length, RUN_BYTES) as usize * frame_length as usize;
-        write_at(&target, sealer.header(), 0)?;
+        write_at(&target, &header, 0)?;
         let pending = zeroize::Zeroizing::new(Vec::with_capacity(capacity));
         Ok(Writer {
             materials,
@@ -78,7 +78,7 @@ impl Writer {
     pub fn finish(mut self, control: &Control<'_>) -> Result<Done> {
         let body = self.body(true)?;
         self.flush(true, control)?;
-        let mut message_bytes = self.sealer.header().len() as u64 + body.len();
+        let mut message_bytes = self.materials.header_len() as u64 + body.len();
         if let Some(signed) = &self.signed {
             let footer = Sealer::footer(&self.materials, signed)?;
             write_at(&self.target, &footer, message_bytes)?;
@@ -152,7 +152,7 @@ impl Writer {
             (run.plaintext_at - u64::from(self.written) * u64::from(self.materials.frame_length())) as usize;
         let plaintext = &self.pending[start..start + run.plaintext_len];
         self.sealer.seal(run, plaintext, Output::from(&mut *scratch))?;
-        write_at(&self.target, scratch, self.sealer.header().len() as u64 + run.body_at)
+        write_at(&self.target, scratch, self.materials.header_len() as u64 + run.body_at)
     }
 }
 

@@ -1,4 +1,15 @@
+//! The associated data of a header: its body ‖ the pairs that only its tag covers.
 //! The associated data of a frame: message id ‖ what it is ‖ its number ‖ its plaintext length.
+
+use std::borrow::Cow;
+
+/// What a header's tag covers.
+pub(super) fn header_aad<'a>(body: &'a [u8], required: &[u8]) -> Cow<'a, [u8]> {
+    match required.is_empty() {
+        true => Cow::Borrowed(body),
+        false => Cow::Owned([body, required].concat()),
+    }
+}
 
 /// What a piece of the body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

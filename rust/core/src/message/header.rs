@@ -1,5 +1,7 @@
 //! The header: parsed totally, whatever the bytes.
 
+use std::ops::Range;
+
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::key::{Edk, NONCE_LEN, TAG_LEN};
@@ -48,9 +50,10 @@ pub struct Header {
     pub content: Content,
     /// The key commitment of version 2 suites.
     pub commitment: Option<[u8; 32]>,
-    pub(super) body: Vec<u8>,
-    pub(super) nonce: [u8; NONCE_LEN],
-    pub(super) tag: [u8; TAG_LEN],
+    keys: Range<usize>,
+    body: Vec<u8>,
+    nonce: [u8; NONCE_LEN],
+    tag: [u8; TAG_LEN],
     len: usize,
 }
 
@@ -60,11 +63,36 @@ impl Header {
     /// Returns [`Error::Truncated`] if there may be a header but more bytes are needed; a reader with more of them
     /// may try again.
     pub fn parse(bytes: &[u8], caps: &Caps) -> Result<Header> {
-        let mut cursor = Cursor { bytes, at: 0, cap: caps.header };
-        match cursor.u8()? {
-            1 => parse_v1(&mut cursor, caps),
-            2 => parse_v2(&mut cursor, caps),
-            _ => Err(Error::Malformed { offset: 0, what: "not a message of the AWS Encryption SDK format" }),
+        let (outline, (context, edks)) =
+            read(bytes, caps, |cursor| Ok((context(cursor)?, edks(cursor, caps)?)))?;
+        Ok(Header {
+            suite: outline.suite,
+            message_id: outline.message_id.to_vec(),
+            context,
+            edks,
+            content: outline.content,
+            commitment: outline.commitment.copied(),
+            keys: outline.keys_at..outline.keys_at + outline.keys.len(),
+            body: outline.body.to_vec(),
+            nonce: outline.nonce,
+            tag: outline.tag,
+            len: outline.len,
+        })
+    }
+
+    /// The same header, with its parts where they stand.
+    pub fn outline(&self) -> Outline<'_> {
+        Outline {
+            suite: self.suite,
+            message_id: &self.message_id,
+            keys: &self.body[self.keys.clone()],
+            keys_at: self.keys.start,
+            content: self.content,
+            commitment: self.commitment.as_ref(),
+            body: &self.body,
+            nonce: self.nonce,
+            tag: self.tag,
+            len: self.len,
         }
     }
 
@@ -92,55 +120,96 @@ impl Header {
     }
 }
 
-fn parse_v2(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Header> {
-    let suite = suite(cursor, FormatVersion::V2)?;
-    let message_id = cursor.take(suite.message_id_len())?.to_vec();
-    let context = context(cursor)?;
-    let edks = edks(cursor, caps)?;
-    let content_type = cursor.u8()?;
-    let content = content(cursor, content_type, caps)?;
-    let commitment = cursor.array::<32>()?;
-    let body = cursor.taken().to_vec();
-    let tag = cursor.array()?;
-    let len = cursor.at;
-    let commitment = Some(commitment);
-    Ok(Header {
-        suite,
-        message_id,
-        context,
-        edks,
-        content,
-        commitment,
-        body,
-        nonce: [0; NONCE_LEN],
-        tag,
-        len,
-    })
+/// Where the parts of a header stand in a message: enough to open it with materials that were made for another message
+/// of the same suite and [`keys`](Self::keys).
+#[derive(Debug, Clone, Copy)]
+pub struct Outline<'a> {
+    /// The algorithm suite.
+    pub suite: &'static Suite,
+    /// The message id: 32 bytes, or 16 in version 1.
+    pub message_id: &'a [u8],
+    /// Encryption context and encrypted data keys, serialised. Only [`Header::parse`] looks into them.
+    pub keys: &'a [u8],
+    /// How the body is cut.
+    pub content: Content,
+    pub(super) commitment: Option<&'a [u8; 32]>,
+    pub(super) body: &'a [u8],
+    pub(super) nonce: [u8; NONCE_LEN],
+    pub(super) tag: [u8; TAG_LEN],
+    keys_at: usize,
+    len: usize,
 }
 
-fn parse_v1(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Header> {
-    if cursor.u8()? != 0x80 {
-        return Err(
-            cursor.malformed_before(1, "the message type is not customer authenticated encrypted data")
-        );
+impl<'a> Outline<'a> {
+    /// Finds the header at the start of `bytes`, within the same caps as [`Header::parse`], and allocates nothing.
+    pub fn find(bytes: &'a [u8], caps: &Caps) -> Result<Outline<'a>> {
+        read(bytes, caps, |cursor| skip_keys(cursor, caps)).map(|(outline, ())| outline)
     }
-    let suite = suite(cursor, FormatVersion::V1)?;
-    let message_id = cursor.take(suite.message_id_len())?.to_vec();
-    let context = context(cursor)?;
-    let edks = edks(cursor, caps)?;
+
+    /// Bytes of the header with its tag: where the body starts.
+    #[allow(clippy::len_without_is_empty, reason = "a header is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The encryption context, serialised.
+    pub fn context(&self) -> &'a [u8] {
+        // the keys begin with it and its length, or they would not have been found
+        let (len, rest) = self.keys.split_at(2);
+        &rest[..usize::from(u16::from_be_bytes([len[0], len[1]]))]
+    }
+}
+
+/// Reads a header; what `keys` makes of context and encrypted data keys comes beside it.
+fn read<'a, K>(
+    bytes: &'a [u8],
+    caps: &Caps,
+    keys: impl FnOnce(&mut Cursor<'a>) -> Result<K>,
+) -> Result<(Outline<'a>, K)> {
+    let mut cursor = Cursor { bytes, at: 0, cap: caps.header };
+    let cursor = &mut cursor;
+    let version = version(cursor)?;
+    let suite = suite(cursor, version)?;
+    let message_id = cursor.take(suite.message_id_len())?;
+    let keys_at = cursor.at;
+    let made = keys(cursor)?;
+    let keys = &bytes[keys_at..cursor.at];
     let content_type = cursor.u8()?;
+    if version == FormatVersion::V1 {
+        check_v1(cursor)?;
+    }
+    let content = content(cursor, content_type, caps)?;
+    let commitment = match version {
+        FormatVersion::V1 => None,
+        FormatVersion::V2 => Some(cursor.array_ref()?),
+    };
+    let body = cursor.taken();
+    let nonce = match version {
+        FormatVersion::V1 => cursor.array()?,
+        FormatVersion::V2 => [0; NONCE_LEN],
+    };
+    let tag = cursor.array()?;
+    let len = cursor.at;
+    Ok((Outline { suite, message_id, keys, content, commitment, body, nonce, tag, keys_at, len }, made))
+}
+
+fn version(cursor: &mut Cursor<'_>) -> Result<FormatVersion> {
+    match cursor.u8()? {
+        1 if cursor.u8()? == 0x80 => Ok(FormatVersion::V1),
+        1 => Err(cursor.malformed_before(1, "the message type is not customer authenticated encrypted data")),
+        2 => Ok(FormatVersion::V2),
+        _ => Err(Error::Malformed { offset: 0, what: "not a message of the AWS Encryption SDK format" }),
+    }
+}
+
+fn check_v1(cursor: &mut Cursor<'_>) -> Result<()> {
     if cursor.array::<4>()? != [0; 4] {
         return Err(cursor.malformed_before(4, "the reserved bytes are not zero"));
     }
     if usize::from(cursor.u8()?) != NONCE_LEN {
         return Err(cursor.malformed_before(1, "the length of nonces is not 12"));
     }
-    let content = content(cursor, content_type, caps)?;
-    let body = cursor.taken().to_vec();
-    let nonce = cursor.array()?;
-    let tag = cursor.array()?;
-    let len = cursor.at;
-    Ok(Header { suite, message_id, context, edks, content, commitment: None, body, nonce, tag, len })
+    Ok(())
 }
 
 fn suite(cursor: &mut Cursor<'_>, version: FormatVersion) -> Result<&'static Suite> {
@@ -158,6 +227,10 @@ fn context(cursor: &mut Cursor<'_>) -> Result<Context> {
 }
 
 fn edks(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Vec<Edk>> {
+    (0..edk_count(cursor, caps)?).map(|_| edk(cursor)).collect()
+}
+
+fn edk_count(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<u16> {
     let count = cursor.u16()?;
     if count == 0 {
         return Err(cursor.malformed_before(2, "there is no encrypted data key"));
@@ -169,7 +242,7 @@ fn edks(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<Vec<Edk>> {
             found: u64::from(count),
         });
     }
-    (0..count).map(|_| edk(cursor)).collect()
+    Ok(count)
 }
 
 fn edk(cursor: &mut Cursor<'_>) -> Result<Edk> {
@@ -180,6 +253,16 @@ fn edk(cursor: &mut Cursor<'_>) -> Result<Edk> {
     let provider_info = cursor.field()?.to_vec();
     let ciphertext = cursor.field()?.to_vec();
     Ok(Edk { provider_id, provider_info, ciphertext })
+}
+
+fn skip_keys(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<()> {
+    cursor.field()?;
+    for _ in 0..edk_count(cursor, caps)? {
+        cursor.field()?;
+        cursor.field()?;
+        cursor.field()?;
+    }
+    Ok(())
 }
 
 fn content(cursor: &mut Cursor<'_>, content_type: u8, caps: &Caps) -> Result<Content> {
@@ -218,9 +301,12 @@ impl<'a> Cursor<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
+        self.array_ref().copied()
+    }
+
+    fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N]> {
+        // `take` gives as many as were asked for
+        self.take(N)?.first_chunk().ok_or(Error::Truncated { offset: self.bytes.len() as u64 })
     }
 
     fn u8(&mut self) -> Result<u8> {

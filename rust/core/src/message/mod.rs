@@ -10,6 +10,7 @@ mod aad;
 mod derive;
 mod footer;
 mod header;
+mod id;
 mod layout;
 mod materials;
 mod open;
@@ -18,7 +19,8 @@ mod seal;
 
 pub(crate) use footer::MAX_FOOTER_LEN;
 pub use footer::SIGNED_FOOTER_LEN;
-pub use header::{Caps, Content, Header};
+pub use header::{Caps, Content, Header, Outline};
+pub use id::{MessageId, MessageIds};
 pub use layout::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Grid, Run, body_len, frame_count};
 pub(crate) use layout::{MAX_FRAMES, frames_per_run};
 pub use materials::{DecryptionMaterials, EncryptionMaterials, public_key_value};

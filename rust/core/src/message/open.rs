@@ -1,9 +1,9 @@
 //! Reading one message.
 
-use super::aad::{FrameAad, Piece};
+use super::aad::{FrameAad, Piece, header_aad};
 use super::derive::derive;
 use super::footer;
-use super::header::Header;
+use super::header::Outline;
 use super::layout::{FINAL_HEAD, FINAL_MARK, FRAME_HEAD, Run};
 use super::materials::DecryptionMaterials;
 use crate::error::{Error, Result};
@@ -16,29 +16,37 @@ use strongroom_secmem::ct_eq;
 /// One message being read: commitment and header are verified, its frames can be opened in any order.
 #[derive(Debug)]
 pub struct Opener {
-    message_id: Vec<u8>,
+    /// What the associated data of every frame begins with; in version 1 the id has 16 bytes.
+    message_id: [u8; 32],
+    message_id_len: usize,
     content_key: AeadKey,
 }
 
 impl Opener {
     /// Verifies commitment and header tag. Whatever does not match is an authentication failure without detail.
-    pub fn new(header: &Header, materials: &DecryptionMaterials) -> Result<Self> {
+    pub fn new(header: &Outline<'_>, materials: &DecryptionMaterials) -> Result<Self> {
         // 1. content key and commitment; the latter compared before the key is used. Whoever wrapped the data key, perhaps
         //    with nothing but a public key, chose its length
         if materials.data_key.len() != header.suite.data_key_len() {
             return Err(Error::Authentication);
         }
-        let derived = derive(header.suite, &materials.data_key, &header.message_id)?;
+        let derived = derive(header.suite, &materials.data_key, header.message_id)?;
         if let (Some(ours), Some(theirs)) = (derived.commitment, header.commitment)
-            && !ct_eq(&ours, &theirs)
+            && !ct_eq(&ours, theirs)
         {
             return Err(Error::Authentication);
         }
         // 2. header tag over body ‖ required-only context
-        let mut aad = header.body.clone();
-        aad.extend_from_slice(&materials.required);
+        let aad = header_aad(header.body, &materials.required);
         derived.content_key.open_in_place(Nonce(header.nonce), &aad, &mut [], &header.tag)?;
-        Ok(Opener { message_id: header.message_id.clone(), content_key: derived.content_key })
+        let message_id_len = header.message_id.len();
+        let mut message_id = [0; 32];
+        message_id[..message_id_len].copy_from_slice(header.message_id);
+        Ok(Opener { message_id, message_id_len, content_key: derived.content_key })
+    }
+
+    fn message_id(&self) -> &[u8] {
+        &self.message_id[..self.message_id_len]
     }
 
     /// Opens a run of frames out of place. On failure `out` holds no plaintext.
@@ -52,7 +60,7 @@ impl Opener {
 
     fn open_frames(&self, run: &Run, body: &[u8], mut out: Output<'_>) -> Result<()> {
         debug_assert_eq!((body.len(), out.len()), (run.body_len, run.plaintext_len));
-        let mut frames = Frames::new(&self.message_id, run);
+        let mut frames = Frames::new(self.message_id(), run);
         for slot in run.slots() {
             let (nonce, aad) = frames.next(body, &slot)?;
             let (plaintext, after) = out.split_at(slot.len());
@@ -66,7 +74,7 @@ impl Opener {
     /// Opens a run of frames in place: afterwards the plaintext stands in the slots ([`Run::slots`]).
     pub fn open_in_place(&self, run: &Run, body: &mut [u8]) -> Result<()> {
         debug_assert_eq!(body.len(), run.body_len);
-        let mut frames = Frames::new(&self.message_id, run);
+        let mut frames = Frames::new(self.message_id(), run);
         for slot in run.slots() {
             let (nonce, aad) = frames.next(body, &slot)?;
             let (ciphertext, rest) = body[slot.start..].split_at_mut(slot.len());
@@ -81,7 +89,7 @@ impl Opener {
         let (ciphertext, tag) = rest.split_at(rest.len() - TAG_LEN);
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&head[..NONCE_LEN]);
-        let mut aad = FrameAad::new(&self.message_id, Piece::SingleBlock);
+        let mut aad = FrameAad::new(self.message_id(), Piece::SingleBlock);
         self.content_key.open(Nonce(nonce), aad.of(1, ciphertext.len()), ciphertext, tag, out)
     }
 

@@ -1,8 +1,9 @@
 //! Writing one message.
 
-use super::aad::{FrameAad, Piece};
+use super::aad::{FrameAad, Piece, header_aad};
 use super::derive::derive;
 use super::footer;
+use super::id::MessageId;
 use super::layout::{FINAL_HEAD, FINAL_MARK, FRAME_HEAD, Run};
 use super::materials::EncryptionMaterials;
 use crate::error::{Error, Result};
@@ -10,39 +11,41 @@ use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
 use crate::primitives::aead::AeadKey;
 use crate::primitives::digest::Digester;
 use crate::primitives::output::Output;
-use crate::primitives::rng;
 
-/// One message being written: its header is made, its frames can be sealed by many threads in any order.
+/// One message being written: its header is made, and its frames can be sealed by many threads in any order.
 ///
 /// Each frame number must be sealed once at most. The callers in `job` take theirs from a grid, each run once.
 #[derive(Debug)]
 pub struct Sealer {
-    header: Vec<u8>,
     message_id: [u8; 32],
     content_key: AeadKey,
 }
 
 impl Sealer {
-    /// Starts a message: a fresh message id, the content key, the header and its tag.
-    pub fn new(materials: &EncryptionMaterials) -> Result<Self> {
-        let mut message_id = [0; 32];
-        rng::fill(&mut message_id)?;
+    /// Starts a message with a header of its own memory.
+    pub fn new(materials: &EncryptionMaterials) -> Result<(Self, Vec<u8>)> {
+        let mut header = vec![0; materials.header_len()];
+        let sealer = Self::start(materials, MessageId::generate()?, Output::from(&mut header[..]))?;
+        Ok((sealer, header))
+    }
+
+    /// Starts a message: derives its content key, and writes the header with its tag, which fills `header`.
+    pub fn start(materials: &EncryptionMaterials, id: MessageId, header: Output<'_>) -> Result<Self> {
+        let message_id = *id.bytes();
         let derived = derive(materials.suite, &materials.data_key, &message_id)?;
         let commitment =
             derived.commitment.ok_or_else(|| Error::Misuse("a suite without commitment".into()))?;
-        let mut header = materials.template.clone();
-        header[MESSAGE_ID_AT..MESSAGE_ID_AT + 32].copy_from_slice(&message_id);
-        header[materials.body_len - 32..materials.body_len].copy_from_slice(&commitment);
-        let tag = derived.content_key.seal_in_place(Nonce([0; NONCE_LEN]), &header, &mut [])?;
-        // the required pairs are under the tag and not in the message
-        header.truncate(materials.body_len);
-        header.extend_from_slice(&tag);
-        Ok(Sealer { header, message_id, content_key: derived.content_key })
-    }
-
-    /// The header with its tag.
-    pub fn header(&self) -> &[u8] {
-        &self.header
+        let (template, required) = materials.template.split_at(materials.body_len);
+        let (body, tag) = header.split_at(template.len());
+        let body = body.write(template)?;
+        body[MESSAGE_ID_AT..MESSAGE_ID_AT + 32].copy_from_slice(&message_id);
+        body[template.len() - 32..].copy_from_slice(&commitment);
+        tag.write(&derived.content_key.seal_in_place(
+            Nonce([0; NONCE_LEN]),
+            &header_aad(body, required),
+            &mut [],
+        )?)?;
+        Ok(Sealer { message_id, content_key: derived.content_key })
     }
 
     /// The message id.

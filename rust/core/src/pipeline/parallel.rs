@@ -7,7 +7,8 @@ use std::thread;
 use super::Control;
 use crate::error::{Error, Result};
 
-/// Does `each` for every item, on the calling thread and `control.workers - 1` more. The first error stops all.
+/// Does `each` for every item, on the calling thread and `control.workers - 1` more. The first error stops all. Where
+/// one thread is enough, nothing is shared and nothing allocated.
 ///
 /// Items are taken under a lock, so an item should be worth a hundred microseconds; a run of frames is.
 /// `state` makes what one thread keeps between items, such as a buffer.
@@ -30,6 +31,9 @@ pub fn parallel_then<T: Send, S>(
     last: impl FnOnce(&mut S, &Control<'_>) -> Result<()>,
 ) -> Result<()> {
     let helpers = control.workers.min(items.len()).saturating_sub(1);
+    if helpers == 0 {
+        return alone(control, items, state()?, each, last);
+    }
     let shared = Shared { items: Mutex::new(items), stop: AtomicBool::new(false), error: Mutex::new(None) };
     let work = |poll: &dyn Fn() -> Result<()>| {
         let mut state = state()?;
@@ -56,6 +60,21 @@ pub fn parallel_then<T: Send, S>(
         Some(error) => Err(error),
         None => Ok(()),
     }
+}
+
+fn alone<T, S>(
+    control: &Control<'_>,
+    items: impl Iterator<Item = T>,
+    mut state: S,
+    each: impl Fn(&mut S, T) -> Result<()>,
+    last: impl FnOnce(&mut S, &Control<'_>) -> Result<()>,
+) -> Result<()> {
+    for item in items {
+        control.check()?;
+        (control.poll)()?;
+        each(&mut state, item)?;
+    }
+    last(&mut state, control)
 }
 
 struct Shared<I> {
@@ -85,6 +104,49 @@ impl<I: Iterator> Shared<I> {
             self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             // after the error, so that whoever stops because of it comes second
             self.stop.store(true, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::Progress;
+
+    #[test]
+    fn what_comes_last_comes_after_every_item_on_one_thread_too() {
+        for workers in [1, 4] {
+            for count in [0, 1, 100] {
+                let (progress, done) = (Progress::default(), Mutex::new(0));
+                let control = Control { workers, progress: &progress, poll: &|| Ok(()) };
+                let mut ended = false;
+                let each = |_: &mut (), _| {
+                    *done.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                    Ok(())
+                };
+                let last = |_: &mut (), _: &Control<'_>| {
+                    ended = true;
+                    Ok(())
+                };
+                parallel_then(&control, 0..count, || Ok(()), each, last).unwrap();
+                assert!(ended);
+                assert_eq!(done.into_inner().unwrap(), count);
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_or_a_cancelled_job_ends_it_before_what_comes_last() {
+        for workers in [1, 4] {
+            let progress = Progress::default();
+            let control = Control { workers, progress: &progress, poll: &|| Ok(()) };
+            let never = |_: &mut (), _: &Control<'_>| -> Result<()> { panic!("not reached") };
+            let failing = |_: &mut (), _| Err(Error::KeyUnavailable);
+            let failed = parallel_then(&control, 0..1, || Ok(()), failing, never);
+            assert!(matches!(failed, Err(Error::KeyUnavailable)));
+            progress.cancel();
+            let cancelled = parallel_then(&control, 0..9, || Ok(()), |_, _| Ok(()), never);
+            assert!(matches!(cancelled, Err(Error::Cancelled)));
         }
     }
 }

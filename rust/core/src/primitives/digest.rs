@@ -1,8 +1,15 @@
-//! SHA-2, piece by piece.
+//! SHA-2, at once or piece by piece.
 
 use aws_lc_rs::digest as lc;
 
 use crate::suite::Hash;
+
+/// The SHA-256 of something that is all there.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(lc::digest(&lc::SHA256, bytes).as_ref());
+    digest
+}
 
 /// A hash that takes its input in pieces.
 #[derive(Clone)]

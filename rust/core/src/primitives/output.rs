@@ -65,8 +65,8 @@ impl<'a> Output<'a> {
         Output { memory: self.memory, fresh: self.fresh }
     }
 
-    /// Fills it with these bytes, of which there must be as many.
-    pub fn write(self, bytes: &[u8]) -> Result<()> {
+    /// Fills it with these bytes, of which there must be as many; now that they are written they can be changed.
+    pub fn write(self, bytes: &[u8]) -> Result<&'a mut [u8]> {
         if self.len() != bytes.len() {
             return Err(Error::Misuse(format!(
                 "{} bytes do not fill an output of {}",
@@ -74,8 +74,7 @@ impl<'a> Output<'a> {
                 self.len()
             )));
         }
-        self.memory.write_copy_of_slice(bytes);
-        Ok(())
+        Ok(self.memory.write_copy_of_slice(bytes))
     }
 
     /// Fills it with zeros.

@@ -58,11 +58,13 @@ pub(crate) fn encrypt(materials: &EncryptionMaterials, plaintext: &[u8]) -> Vec<
 /// Decrypts in memory; also insists that a failure leaves no plaintext behind.
 pub(crate) fn decrypt(message: &[u8]) -> Result<Vec<u8>> {
     let header = Header::parse(message, &Caps::default())?;
-    let located = Located::find(&header, message)?;
+    let located = Located::find(&header.outline(), message)?;
     let materials = opening(&header)?;
     let mut plaintext = vec![0xAA; located.plaintext_len()];
     let out = Output::from(&mut plaintext[..]);
-    match with_control(|control| buffer::decrypt(&header, &located, &materials, message, out, control)) {
+    match with_control(|control| {
+        buffer::decrypt(&header.outline(), &located, &materials, message, out, control)
+    }) {
         Ok(_) => Ok(plaintext),
         Err(error) => {
             assert!(plaintext.iter().all(|&byte| byte == 0), "plaintext released");

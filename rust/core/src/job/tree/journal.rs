@@ -171,12 +171,13 @@ fn open(
         Err(error) if super::is_everyones(&error) => return Err(error),
         Err(_) => return Ok(None),
     };
-    let Ok(located) = Located::find(&header, record) else { return Ok(None) };
+    let Ok(located) = Located::find(&header.outline(), record) else { return Ok(None) };
     let mut plaintext = vec![0; located.plaintext_len()];
     let out = Output::from(&mut plaintext[..]);
-    let opened =
-        quietly(control, |control| buffer::decrypt(&header, &located, &materials, record, out, control));
-    match opened.and_then(|_| parse(&plaintext)) {
+    let opened = quietly(control, |control| {
+        buffer::decrypt(&header.outline(), &located, &materials, record, out, control)
+    });
+    match opened.and_then(|()| parse(&plaintext)) {
         Ok((run, record, lines)) if record == number => Ok(Some((run, lines))),
         Ok(_) => Ok(None),
         Err(error) if super::is_everyones(&error) => Err(error),

@@ -15,7 +15,7 @@ use crate::job::buffer::{self, Located};
 use crate::job::file::{self, MessageFile};
 use crate::job::vectored::{PageBuffer, read_all, write_all};
 use crate::job::{AtomicFile, Done, SourceFile};
-use crate::message::{Caps, DecryptionMaterials, EncryptionMaterials, Header};
+use crate::message::{Caps, DecryptionMaterials, EncryptionMaterials, Header, frame_count};
 use crate::pipeline::Control;
 use crate::primitives::output::Output;
 
@@ -52,9 +52,15 @@ impl Desk {
         let plaintext = self.input.first(len);
         read(source, plaintext)?;
         let message = self.output.first(message_len);
-        let done = buffer::encrypt(materials, plaintext, Output::from(&mut *message), control)?;
+        let id = buffer::encrypt(materials, plaintext, Output::from(&mut *message), control)?;
         write(target, message)?;
-        source.unchanged().map(|()| done)
+        source.unchanged()?;
+        Ok(Done {
+            plaintext_bytes: len as u64,
+            message_bytes: message_len as u64,
+            frames: frame_count(len as u64, materials.frame_length())?,
+            message_id: id.to_vec(),
+        })
     }
 
     /// Opens a message for each item, and hands it to `take`, or why there is none. Not in the order of the items.
@@ -163,13 +169,18 @@ impl<'a> Message<'a> {
                     Some(materials) => materials,
                     None => keys.decryption(&header, one_message(bytes.len() as u64))?,
                 };
-                let located = Located::find(&header, bytes)?;
+                let located = Located::find(&header.outline(), bytes)?;
                 // a plaintext is shorter than its message, which fitted
                 let plaintext = room.first(located.plaintext_len());
                 let out = Output::from(&mut *plaintext);
-                let done = buffer::decrypt(&header, &located, &materials, bytes, out, control)?;
+                buffer::decrypt(&header.outline(), &located, &materials, bytes, out, control)?;
                 target.map_or(Ok(()), |target| write(target, plaintext))?;
-                done
+                Done {
+                    plaintext_bytes: plaintext.len() as u64,
+                    message_bytes: bytes.len() as u64,
+                    frames: located.frames(),
+                    message_id: header.message_id,
+                }
             }
         };
         match done.plaintext_bytes == size {
