@@ -39,6 +39,8 @@ enum Owner {
 
 // SAFETY: the owner keeps memory and length fixed while it is held (`bytes` never change, others promise it by the
 // buffer protocol), and the accessors below only touch that memory; letting go needs the GIL, which owners see to.
+unsafe impl Send for Borrowed {}
+// SAFETY: as above
 unsafe impl Sync for Borrowed {}
 
 impl Borrowed {
