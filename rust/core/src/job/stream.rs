@@ -384,5 +384,5 @@ fn write_out(writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
     writer.write_all(bytes).map_err(Error::io_unnamed("write the output"))
 }
 
-/// Bytes of a run: several of them fit a core's second-level cache, and starting a stream touches little memory.
-const PIECE_BYTES: usize = 256 << 10;
+/// Bytes of a run: few enough that a short stream touches little memory, enough that threads seldom wait for each other.
+const PIECE_BYTES: usize = 512 << 10;
