@@ -50,19 +50,9 @@ pub(super) fn encrypt_as(
     }
     let (header_out, body_out) = out.split_at(materials.header_len());
     let sealer = Sealer::start(materials, id, header_out)?;
-    let run_bytes = run_bytes(plaintext.len(), control.workers);
-    let runs = Runs::new(&body, plaintext, body_out, Side::Encrypt, run_bytes);
-    parallel(
-        control,
-        runs,
-        || Ok(()),
-        |(), (run, plaintext, mut out)| {
-            out.populate();
-            sealer.seal(&run, plaintext, out)?;
-            control.advance(run.plaintext_len);
-            Ok(())
-        },
-    )
+    in_runs(&body, plaintext, body_out, Side::Encrypt, control, |run, plaintext, out| {
+        sealer.seal(run, plaintext, out)
+    })
 }
 
 /// The hash bounds a signed message at a fraction of one core's cipher, so one thread does both.
@@ -131,7 +121,7 @@ impl Located {
         let head_at = |at: u64| {
             let at = usize::try_from(at).unwrap_or(usize::MAX);
             let head = message.get(at..).and_then(|rest| rest.first_chunk::<HEAD>());
-            head.copied().ok_or(Error::Truncated { offset: len })
+            head.copied().ok_or_else(|| Error::Truncated { offset: len })
         };
         let body = match header.suite.signature {
             None => body_to_end(header.len() as u64, frame_length, len, head_at)?,
@@ -147,14 +137,14 @@ impl Located {
     }
 
     fn unframed(header: &Outline<'_>, message: &[u8]) -> Result<Located> {
-        let truncated = Error::Truncated { offset: message.len() as u64 };
+        let truncated = || Error::Truncated { offset: message.len() as u64 };
         let body = message.get(header.len()..).unwrap_or_default();
         let Some(len) = body.get(12..).and_then(|rest| rest.first_chunk::<8>()) else {
-            return Err(truncated);
+            return Err(truncated());
         };
         let plaintext_len = usize::try_from(u64::from_be_bytes(*len)).unwrap_or(usize::MAX);
         let end = plaintext_len.checked_add(header.len() + UNFRAMED_HEAD + TAG_LEN);
-        let Some(footer_at) = end.filter(|&end| end <= message.len()) else { return Err(truncated) };
+        let Some(footer_at) = end.filter(|&end| end <= message.len()) else { return Err(truncated()) };
         if header.suite.signature.is_none() && footer_at < message.len() {
             return Err(Error::Malformed {
                 offset: footer_at as u64,
@@ -200,21 +190,9 @@ fn open(
     let body_bytes = &message[header.len()..located.footer_at];
     match &located.body {
         None => opener.open_unframed(body_bytes, out)?,
-        Some(body) => {
-            let run_bytes = run_bytes(out.len(), control.workers);
-            let runs = Runs::new(body, body_bytes, out, Side::Decrypt, run_bytes);
-            parallel(
-                control,
-                runs,
-                || Ok(()),
-                |(), (run, body, mut out)| {
-                    out.populate();
-                    opener.open(&run, body, out)?;
-                    control.advance(run.plaintext_len);
-                    Ok(())
-                },
-            )?;
-        }
+        Some(body) => in_runs(body, body_bytes, out, Side::Decrypt, control, |run, body, out| {
+            opener.open(run, body, out)
+        })?,
     }
     if let Some(signature) = header.suite.signature {
         let mut signed = Digester::new(signature.hash);
@@ -222,6 +200,35 @@ fn open(
         Opener::verify(materials, signed, &message[located.footer_at..], located.footer_at as u64)?;
     }
     Ok(())
+}
+
+/// Does `each` for every run of a body, on as many threads as pay.
+fn in_runs(
+    body: &Body,
+    input: &[u8],
+    output: Output<'_>,
+    side: Side,
+    control: &Control<'_>,
+    each: impl Fn(&Run, &[u8], Output<'_>) -> Result<()> + Sync,
+) -> Result<()> {
+    let work = |run: Run, input: &[u8], mut output: Output<'_>| {
+        output.populate();
+        each(&run, input, output)?;
+        control.advance(run.plaintext_len);
+        Ok(())
+    };
+    if body.frames() == 1 {
+        // a small message, where handing out runs would cost more than our part of it does
+        control.check()?;
+        (control.poll)()?;
+        return work(body.run(1, 1), input, output);
+    }
+    let plaintext_len = match side {
+        Side::Encrypt => input.len(),
+        Side::Decrypt => output.len(),
+    };
+    let runs = Runs::new(body, input, output, side, run_bytes(plaintext_len, control.workers));
+    parallel(control, runs, || Ok(()), |(), (run, input, output)| work(run, input, output))
 }
 
 /// Several runs for each worker, so that all end together, but one run where another thread would hardly have begun

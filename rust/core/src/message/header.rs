@@ -294,8 +294,7 @@ impl<'a> Cursor<'a> {
         if end > self.cap {
             return Err(Error::Limit { what: "the header", limit: self.cap as u64, found: end as u64 });
         }
-        let taken =
-            self.bytes.get(self.at..end).ok_or(Error::Truncated { offset: self.bytes.len() as u64 })?;
+        let taken = self.bytes.get(self.at..end).ok_or_else(|| self.truncated())?;
         self.at = end;
         Ok(taken)
     }
@@ -306,7 +305,7 @@ impl<'a> Cursor<'a> {
 
     fn array_ref<const N: usize>(&mut self) -> Result<&'a [u8; N]> {
         // `take` gives as many as were asked for
-        self.take(N)?.first_chunk().ok_or(Error::Truncated { offset: self.bytes.len() as u64 })
+        self.take(N)?.first_chunk().ok_or_else(|| self.truncated())
     }
 
     fn u8(&mut self) -> Result<u8> {
@@ -328,6 +327,10 @@ impl<'a> Cursor<'a> {
 
     fn taken(&self) -> &'a [u8] {
         &self.bytes[..self.at]
+    }
+
+    fn truncated(&self) -> Error {
+        Error::Truncated { offset: self.bytes.len() as u64 }
     }
 
     fn malformed_before(&self, bytes: usize, what: &'static str) -> Error {

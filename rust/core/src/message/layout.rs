@@ -21,7 +21,7 @@ pub(crate) const FINAL_MARK: [u8; 4] = [0xFF; 4];
 /// How many frames a plaintext of this length makes: at least one; the last of them is final, and full where it divides.
 pub fn frame_count(plaintext_len: u64, frame_length: u32) -> Result<u32> {
     let count = plaintext_len.div_ceil(u64::from(frame_length)).max(1);
-    u32::try_from(count).ok().filter(|&n| n <= MAX_FRAMES).ok_or(Error::Limit {
+    u32::try_from(count).ok().filter(|&n| n <= MAX_FRAMES).ok_or_else(|| Error::Limit {
         what: "the number of frames",
         limit: u64::from(MAX_FRAMES),
         found: count,
