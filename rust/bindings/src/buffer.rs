@@ -140,10 +140,6 @@ impl NewBytes {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Gives the object away; every byte has been written.
     pub(crate) fn finish(self) -> Py<PyBytes> {
         self.object

@@ -104,10 +104,10 @@ impl MaterialsCache {
         py: Python<'_>,
         parts: &Bound<'_, PyTuple>,
         context: Option<&Bound<'_, PyAny>>,
-        plaintexts: Vec<Bound<'_, PyAny>>,
+        plaintexts: &Bound<'_, PyAny>,
         control: Option<&Control>,
     ) -> PyResult<Option<Vec<Py<PyBytes>>>> {
-        let plaintexts = messages::borrow(&plaintexts)?;
+        let plaintexts = messages::borrow(plaintexts)?;
         let bytes = plaintexts.iter().map(|plaintext| plaintext.len() as u64).sum();
         let usage = Usage { messages: plaintexts.len() as u64, bytes };
         let Ok(key) = cache_key::of_writer(parts, context) else { return Ok(None) };
@@ -144,12 +144,12 @@ impl MaterialsCache {
         py: Python<'_>,
         parts: &Bound<'_, PyTuple>,
         context: Option<&Bound<'_, PyAny>>,
-        messages: Vec<Bound<'_, PyAny>>,
+        messages: &Bound<'_, PyAny>,
         fetch: &Bound<'_, PyAny>,
         caps: Option<&Caps>,
         control: Option<&Control>,
     ) -> PyResult<Vec<Py<PyBytes>>> {
-        let (messages, caps) = (messages::borrow(&messages)?, self::caps(caps));
+        let (messages, caps) = (messages::borrow(messages)?, self::caps(caps));
         messages::decrypt_each(py, &messages, &caps, control, |group| {
             let key = cache_key::of_reader(parts, &group.outline(&caps)?, context).ok();
             self.reserve(key, &group, |length| {

@@ -5,7 +5,7 @@ use pyo3::types::PyBytes;
 use strongroom_core::error::{Error, Result};
 use strongroom_core::job::buffer::{self, Located};
 use strongroom_core::message::{self, Outline};
-use strongroom_core::pipeline;
+use strongroom_core::pipeline::{self, Apart};
 
 use crate::buffer::{Borrowed, NewBytes};
 use crate::control::{Control, at_once, with_control};
@@ -135,6 +135,20 @@ pub(crate) fn run<T: Send>(
     let done = match bytes < KEEP_GIL_BELOW {
         true => at_once(control, job),
         false => py.detach(|| with_control(control, job)),
+    };
+    done.map_err(to_py)
+}
+
+/// The same for items that are made with the GIL, before the calling thread lets go of it to take part in the work.
+pub(crate) fn run_made(
+    py: Python<'_>,
+    bytes: usize,
+    control: Option<&Control>,
+    job: impl FnOnce(&pipeline::Control<'_>, Apart<'_>) -> Result<()>,
+) -> PyResult<()> {
+    let done = match bytes < KEEP_GIL_BELOW {
+        true => at_once(control, |control| job(control, &|work| work())),
+        false => with_control(control, |control| job(control, &|work| py.detach(work))),
     };
     done.map_err(to_py)
 }

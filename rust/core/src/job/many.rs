@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::buffer::{self, Located};
 use crate::error::Result;
 use crate::message::{Caps, DecryptionMaterials, EncryptionMaterials, MessageIds, Outline};
-use crate::pipeline::{Control, parallel};
+use crate::pipeline::{Apart, Control, parallel_made};
 use crate::primitives::output::Output;
 
 /// What is read and where the outcome goes. A message that is made fills `out`; so does a plaintext.
@@ -48,52 +48,63 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// Encrypts each plaintext into a message of its own.
-pub fn encrypt(materials: &EncryptionMaterials, items: &mut [Item<'_>], control: &Control<'_>) -> Result<()> {
-    in_batches(control, items, MessageIds::new, |ids, item, control| {
-        buffer::encrypt_as(materials, ids.next_id()?, item.input, item.out.reborrow(), control)
+/// Encrypts each plaintext into a message of its own. The calling thread makes the items while others are at work.
+pub fn encrypt<'a>(
+    materials: &EncryptionMaterials,
+    items: impl ExactSizeIterator<Item = Result<Item<'a>>>,
+    apart: Apart<'_>,
+    control: &Control<'_>,
+) -> Result<()> {
+    in_batches(control, items, apart, MessageIds::new, |ids, item, control| {
+        buffer::encrypt_as(materials, ids.next_id()?, item.input, item.out, control)
     })
 }
 
-/// Decrypts each message with its own materials. After a failure the outputs are of no use: some are zero, some
-/// plaintext, some untouched.
-pub fn decrypt(
-    items: &mut [(Item<'_>, &DecryptionMaterials)],
+/// Decrypts each message with its own materials, in the same way. After a failure the outputs are of no use: some are
+/// zero, some plaintext, some untouched.
+pub fn decrypt<'a>(
+    items: impl ExactSizeIterator<Item = Result<(Item<'a>, &'a DecryptionMaterials)>>,
     caps: &Caps,
+    apart: Apart<'_>,
     control: &Control<'_>,
 ) -> Result<()> {
     let nothing = || ();
-    in_batches(control, items, nothing, |(), (item, materials), control| {
+    in_batches(control, items, apart, nothing, |(), (item, materials), control| {
         // found once more rather than kept: many of them would fill the cache that the work needs
         let header = Outline::find(item.input, caps)?;
         let located = Located::find(&header, item.input)?;
-        buffer::decrypt(&header, &located, materials, item.input, item.out.reborrow(), control)
+        buffer::decrypt(&header, &located, materials, item.input, item.out, control)
     })
 }
 
 /// Items go to threads in batches, each worth the taking; within one, a message has one thread.
 fn in_batches<T: Send, S>(
     control: &Control<'_>,
-    items: &mut [T],
+    mut items: impl ExactSizeIterator<Item = Result<T>>,
+    apart: Apart<'_>,
     state: impl Fn() -> S + Sync,
-    each: impl Fn(&mut S, &mut T, &Control<'_>) -> Result<()> + Sync,
+    each: impl Fn(&mut S, T, &Control<'_>) -> Result<()> + Sync,
 ) -> Result<()> {
-    let per_batch = items.len().div_ceil(control.workers * BATCHES_PER_WORKER).max(1);
-    let batches = items.chunks_mut(per_batch);
+    let count = items.len();
+    let per_batch = count.div_ceil(control.workers * BATCHES_PER_WORKER).max(1);
+    let batches =
+        (0..count).step_by(per_batch).map(|_| items.by_ref().take(per_batch).collect::<Result<Vec<_>>>());
     let workers = if batches.len() > 1 { 1 } else { control.workers };
     let progress = control.progress;
-    parallel(
+    parallel_made(
         control,
         batches,
+        apart,
         || Ok(state()),
         |state, batch| {
             let inner = Control { workers, progress, poll: &|| Ok(()) };
-            batch.iter_mut().try_for_each(|item| each(state, item, &inner))
+            batch.into_iter().try_for_each(|item| each(state, item, &inner))
         },
     )
 }
 
-const BATCHES_PER_WORKER: usize = 8;
+/// Enough for all threads to end together.
+const BATCHES_PER_WORKER: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -7,5 +7,5 @@ mod parallel;
 mod ring;
 
 pub use control::{Control, Progress, available_workers};
-pub use parallel::{parallel, parallel_then};
+pub use parallel::{Apart, parallel, parallel_made, parallel_then};
 pub use ring::{Stage, ordered};

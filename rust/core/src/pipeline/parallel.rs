@@ -1,7 +1,8 @@
 //! Independent items on several threads.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use super::Control;
@@ -34,7 +35,7 @@ pub fn parallel_then<T: Send, S>(
     if helpers == 0 {
         return alone(control, items, state()?, each, last);
     }
-    let shared = Shared { items: Mutex::new(items), stop: AtomicBool::new(false), error: Mutex::new(None) };
+    let shared = Shared::new(items);
     let work = |poll: &dyn Fn() -> Result<()>| {
         let mut state = state()?;
         while let Some(item) = shared.take() {
@@ -56,11 +57,57 @@ pub fn parallel_then<T: Send, S>(
         });
         shared.keep(done);
     });
-    match shared.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    shared.outcome()
 }
+
+/// The same for items that the calling thread still has to make: the other threads are at work on the first while it
+/// makes the next. It lends a hand when all are made, by a call to `apart` with the work that is left.
+pub fn parallel_made<T: Send, S>(
+    control: &Control<'_>,
+    mut items: impl ExactSizeIterator<Item = Result<T>>,
+    apart: Apart<'_>,
+    state: impl Fn() -> Result<S> + Sync,
+    each: impl Fn(&mut S, T) -> Result<()> + Sync,
+) -> Result<()> {
+    let helpers = control.workers.min(items.len()).saturating_sub(1);
+    let (sender, made) = mpsc::channel();
+    let shared = Shared::new(made.into_iter());
+    let work = |poll: &dyn Fn() -> Result<()>| {
+        let mut state = state()?;
+        while let Some(item) = shared.take() {
+            control.check()?;
+            poll()?;
+            each(&mut state, item)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let mut threads = Vec::with_capacity(helpers);
+        for _ in 0..helpers {
+            // where no more threads can be had, fewer do the work
+            threads.extend(thread::Builder::new().spawn_scoped(scope, || shared.keep(work(&|| Ok(())))));
+        }
+        // goes out of scope whatever happens here, which ends the wait of the others
+        let sender = sender;
+        shared.keep(items.try_for_each(|item| {
+            shared.check()?;
+            // `shared` holds the other end
+            let _ = sender.send(item?);
+            Ok(())
+        }));
+        drop(sender);
+        apart(&mut || {
+            shared.keep(work(control.poll));
+            for thread in threads.drain(..) {
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
+        });
+    });
+    shared.outcome()
+}
+
+/// How the calling thread does its part of the work: at once, or once it let go of what others wait for.
+pub type Apart<'a> = &'a dyn Fn(&mut (dyn FnMut() + Send));
 
 fn alone<T, S>(
     control: &Control<'_>,
@@ -84,6 +131,17 @@ struct Shared<I> {
 }
 
 impl<I: Iterator> Shared<I> {
+    fn new(items: I) -> Self {
+        Shared { items: Mutex::new(items), stop: AtomicBool::new(false), error: Mutex::new(None) }
+    }
+
+    fn outcome(self) -> Result<()> {
+        match self.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
     fn take(&self) -> Option<I::Item> {
         match self.stop.load(Ordering::Relaxed) {
             true => None,
@@ -148,5 +206,64 @@ mod tests {
             let cancelled = parallel_then(&control, 0..9, || Ok(()), |_, _| Ok(()), never);
             assert!(matches!(cancelled, Err(Error::Cancelled)));
         }
+    }
+
+    #[test]
+    fn items_are_worked_on_while_others_are_made() {
+        let (progress, done) = (Progress::default(), Mutex::new(0));
+        let control = Control { workers: 2, progress: &progress, poll: &|| Ok(()) };
+        let count = || *done.lock().unwrap_or_else(PoisonError::into_inner);
+        let items = (0..2).map(|item| {
+            while count() < item {
+                thread::yield_now();
+            }
+            Ok(item)
+        });
+        let each = |_: &mut (), _| {
+            *done.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            Ok(())
+        };
+        parallel_made(&control, items, &|work| work(), || Ok(()), each).unwrap();
+        assert_eq!(count(), 2);
+    }
+
+    fn fails_at_five(item: u32) -> Result<u32> {
+        if item == 5 { Err(Error::KeyUnavailable) } else { Ok(item) }
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_made_or_done_ends_the_job() {
+        for workers in [1, 4] {
+            let progress = Progress::default();
+            let control = Control { workers, progress: &progress, poll: &|| Ok(()) };
+            let job = |make: fn(u32) -> Result<u32>, each: fn(u32) -> Result<()>| {
+                parallel_made(&control, (0..9).map(make), &|work| work(), || Ok(()), |(), item| each(item))
+            };
+            assert!(matches!(job(fails_at_five, |_| Ok(())), Err(Error::KeyUnavailable)));
+            assert!(matches!(job(Ok, |item| fails_at_five(item).map(drop)), Err(Error::KeyUnavailable)));
+            assert!(matches!(job(Ok, |_| Ok(())), Ok(())));
+            progress.cancel();
+            assert!(matches!(job(Ok, |_| Ok(())), Err(Error::Cancelled)));
+        }
+    }
+
+    #[test]
+    fn a_panic_of_another_thread_is_not_lost() {
+        let progress = Progress::default();
+        let control = Control { workers: 2, progress: &progress, poll: &|| Ok(()) };
+        let (caller, taken) = (thread::current().id(), AtomicBool::new(false));
+        let each = |_: &mut (), _| {
+            taken.store(true, Ordering::Relaxed);
+            assert_eq!(thread::current().id(), caller, "as intended");
+            Ok(())
+        };
+        let items = (0..2).map(|item| {
+            while item == 1 && !taken.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            Ok(item)
+        });
+        let job = || parallel_made(&control, items, &|work| work(), || Ok(()), each);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err());
     }
 }
