@@ -47,7 +47,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", action="append", metavar="PATTERN", help="groups to measure, such as 'buffers/*'")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--large", action="store_true", help="read ranges of 8 GiB on the disk, not of 2 GiB in memory")
-    parser.add_argument("--json", type=Path, help="write every sample there")
+    parser.add_argument("--json", type=Path, help="write every sample there, beside the other groups of an earlier run")
     parser.add_argument("--disk", type=Path, default=Path.cwd(), help="a directory on the disk to measure")
     parser.set_defaults(do=run_command)
 
@@ -56,7 +56,7 @@ def run_command(options: argparse.Namespace) -> int:
     scope = Scope(only=tuple(options.only or ("*",)), rounds=options.rounds, large=options.large, disk=options.disk)
     report = run(SOURCES, scope)
     if options.json:
-        report.save(options.json)
+        report.after(options.json).save(options.json)
     return verdicts(report)
 
 

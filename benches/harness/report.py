@@ -91,6 +91,15 @@ class Report:
         """As JSON, with every sample."""
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
 
+    def after(self, path: Path) -> Report:
+        """With the groups that an earlier run left in this file and that this one did not measure again."""
+        if not path.exists():
+            return self
+        earlier = Report.load(path)
+        ours = {group.id for group in self.groups}
+        groups = [*(group for group in earlier.groups if group.id not in ours), *self.groups]
+        return Report(self.machine, groups, earlier.absent | self.absent)
+
     @classmethod
     def load(cls, path: Path) -> Report:
         """What `save` wrote."""
