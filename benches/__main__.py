@@ -10,7 +10,7 @@ from pathlib import Path
 from benches import counts
 from benches.groups import buffers, files, messages, ranged, sdks, streams, trees
 from benches.harness import check, targets
-from benches.harness.publish import pages, publish
+from benches.harness.publish import committed, pages, publish
 from benches.harness.report import Report
 from benches.harness.run import Scope, run
 from benches.harness.table import lines
@@ -36,8 +36,9 @@ def main() -> None:
     table = commands.add_parser("table", help="print a report again, and what it says of the targets")
     table.add_argument("report", type=Path)
     table.set_defaults(do=table_command)
-    publishing = commands.add_parser("publish", help="put figures and pictures of reports into the docs")
-    publishing.add_argument("reports", type=Path, nargs="+", help="the first gives most of the figures")
+    publishing = commands.add_parser(
+        "publish", help="put figures and pictures of docs/performance/*.json into the docs"
+    )
     publishing.set_defaults(do=publish_command)
     options = parser.parse_args()
     sys.exit(options.do(options))
@@ -74,10 +75,10 @@ def check_command(_options: argparse.Namespace) -> int:
     return 0 if not misses and all(verdict.met for verdict in found) else 1
 
 
-def publish_command(options: argparse.Namespace) -> int:
+def publish_command(_options: argparse.Namespace) -> int:
     from benches.harness.plot import draw
 
-    reports = {path.stem: Report.load(path) for path in options.reports}
+    reports = committed(ROOT)
     for page in pages(ROOT):
         page.write_text(publish(page.read_text(), reports))
     draw(next(iter(reports.values())), ROOT / "docs/performance")

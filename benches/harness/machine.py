@@ -44,6 +44,11 @@ def cpuinfo() -> list[str]:
 
 
 def huge_pages() -> str:
-    """The mode in brackets: `always`, `madvise` or `never`."""
+    """`always`, `madvise` or `never`; `reported` where the host takes back free ones, so that we do without."""
     path = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-    return path.read_text().split("[")[1].split("]")[0] if path.exists() else "absent"
+    if not path.exists():
+        return "absent"
+    mode = path.read_text().split("[")[1].split("]")[0]
+    order = Path("/sys/module/page_reporting/parameters/page_reporting_order")
+    reported = order.exists() and order.read_text().strip().isdigit() and int(order.read_text()) < 64
+    return "reported" if reported and mode != "never" else mode

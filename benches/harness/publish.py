@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from benches.harness.report import Report
 from benches.harness.table import figure, rate
 from benches.harness.targets import judge, load
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from benches.harness.report import GroupResult, Report
+    from benches.harness.report import GroupResult
 
 MARK = re.compile(r"(<!-- bench: (?P<name>[^>]*?) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
@@ -32,6 +33,12 @@ def publish(text: str, reports: dict[str, Report]) -> str:
 def pages(root: Path) -> list[Path]:
     """The pages that have marks."""
     return [root / "README.md", root / "docs/performance.md"]
+
+
+def committed(root: Path) -> dict[str, Report]:
+    """The reports that the docs are made from; the first gives most of the figures."""
+    paths = sorted((root / "docs/performance").glob("*.json"), key=lambda path: path.stem != "vaes")
+    return {path.stem: Report.load(path) for path in paths}
 
 
 def content(name: str, reports: dict[str, Report]) -> str:

@@ -44,7 +44,7 @@ class Target:
 
     def applies(self, report: Report) -> bool:
         """Whether the machine of the report is one that this is promised for."""
-        return self.huge_pages is None or self.huge_pages == (report.machine["huge_pages"] != "never")
+        return self.huge_pages is None or self.huge_pages == (report.machine["huge_pages"] in {"always", "madvise"})
 
     def measured(self, group: GroupResult) -> Spread:
         """The ratio that was seen."""
