@@ -95,11 +95,17 @@ SUMMARY = (
 
 
 def machine(reports: dict[str, Report]) -> Iterator[str]:
-    """What was measured on."""
-    yield "| run | " + " | ".join(next(iter(reports.values())).machine) + " |"
-    yield "|---" * (1 + len(next(iter(reports.values())).machine)) + "|"
-    for name, report in reports.items():
-        yield f"| {name} | " + " | ".join(str(value) for value in report.machine.values()) + " |"
+    """What was measured on, and which versions of the peers."""
+    yield "| | " + " | ".join(reports) + " |"
+    yield "|---" * (1 + len(reports)) + "|"
+    facts = [report.machine | {"peers": versions(report)} for report in reports.values()]
+    for name in facts[0]:
+        yield f"| {name.replace('_', ' ')} | " + " | ".join(str(fact.get(name, "")) for fact in facts) + " |"
+
+
+def versions(report: Report) -> str:
+    """As `name version, …`."""
+    return ", ".join(f"{peer} {version}" for peer, version in sorted(report.machine.get("peers", {}).items()))
 
 
 def target_table(reports: dict[str, Report]) -> Iterator[str]:

@@ -98,7 +98,8 @@ class Report:
         earlier = Report.load(path)
         ours = {group.id for group in self.groups}
         groups = [*(group for group in earlier.groups if group.id not in ours), *self.groups]
-        return Report(self.machine, groups, earlier.absent | self.absent)
+        peers = earlier.machine.get("peers", {}) | self.machine.get("peers", {})
+        return Report({**self.machine, "peers": peers}, groups, earlier.absent | self.absent)
 
     @classmethod
     def load(cls, path: Path) -> Report:
