@@ -266,10 +266,10 @@ class Fixed:
         self.unwrapped = 0
 
     def generate(self, length: int, context: Mapping[str, str]) -> tuple[DataKey, list[Edk]]:
-        raise NotImplementedError
+        raise AssertionError("a reader wraps nothing")
 
     def wrap(self, data_key: DataKey, context: Mapping[str, str]) -> list[Edk]:
-        raise NotImplementedError
+        raise AssertionError("a reader wraps nothing")
 
     def unwrap(self, edks: Sequence[Edk], context: Mapping[str, str]) -> DataKey:
         self.unwrapped += 1
