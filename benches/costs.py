@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
-from strongroom.keyring import RawAesKeyring
-from strongroom.materials import decryption_materials, encryption_materials
+from strongroom.materials import encryption_materials
+
+from benches.groups import ours
+from benches.groups.ours import KEYRING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +35,6 @@ MIB = 1 << 20
 SIZE = 64 * MIB
 RANGE, READS = 4096, 4096
 FEW, MANY = 2, 10
-KEYRING = RawAesKeyring("bench", "key", bytes(32))
-POLICY = "require-encrypt-require-decrypt"
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class TreeKeys:
     ) -> crypto.DecryptionMaterials:
         """Materials for messages under this header's key."""
         del message_bytes, messages
-        return decryption_materials(header, KEYRING, context=None, commitment_policy=POLICY)
+        return ours.opening(header)
 
 
 def message_file(folder: Path) -> tuple[crypto.MessageFile, crypto.DecryptionMaterials]:
@@ -224,7 +224,7 @@ def message_file(folder: Path) -> tuple[crypto.MessageFile, crypto.DecryptionMat
     path = folder / "message"
     path.write_bytes(crypto.encrypt(encryption_materials(KEYRING), bytes(SIZE)))
     message = crypto.MessageFile.open(path)
-    return message, decryption_materials(message.header, KEYRING, context=None, commitment_policy=POLICY)
+    return message, ours.opening(message.header)
 
 
 TREE_FILE = 16 << 10

@@ -18,15 +18,15 @@ import time
 from pathlib import Path
 
 from strongroom import crypto
-from strongroom.keyring import RawAesKeyring
-from strongroom.materials import decryption_materials, encryption_materials
+from strongroom.materials import encryption_materials
+
+from benches.groups import ours
+from benches.groups.ours import KEYRING
 
 MIB, GIB = 1 << 20, 1 << 30
 SIZES = (MIB, 16 * MIB, 128 * MIB, GIB, 2 * GIB, 4 * GIB, 8 * GIB, 16 * GIB, 64 * GIB)
 ENOUGH = 0.5
 """Seconds of work after which a size has been measured, and one turn at least."""
-KEYRING = RawAesKeyring("bench", "key", bytes(32))
-POLICY = "require-encrypt-require-decrypt"
 WAYS = ("encrypt_file", "decrypt_file", "verify", "encrypt_stream")
 
 
@@ -98,7 +98,7 @@ def turn(way: str, materials: crypto.EncryptionMaterials, source: Path, message:
             crypto.encrypt_stream(materials, reader.fileno(), writer.fileno())
     else:
         opened = crypto.MessageFile.open(message)
-        opening = decryption_materials(opened.header, KEYRING, context=None, commitment_policy=POLICY)
+        opening = ours.opening(opened.header)
         if way == "verify":
             opened.verify(opening)
         else:

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
-from strongroom.keyring import RawAesKeyring
-from strongroom.materials import decryption_materials, encryption_materials
+from strongroom.materials import encryption_materials
 
+from benches.groups.ours import KEYRING, opening
 from benches.harness.row import Group, Row, Unavailable, calls
 from benches.peers import libcrypto, nacl, pyca, pycryptodome, rencrypt, tink
 from benches.peers.frame import Buffers, Frames
@@ -24,7 +24,6 @@ SIZES = (64, KIB, 16 * KIB, 64 * KIB, MIB, 8 * MIB, 64 * MIB, GIB)
 FRAMES = (KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
 PEERS = (pyca.into, pyca.allocating, libcrypto.peer, pycryptodome.peer, nacl.peer, tink.peer, rencrypt.peer)
 WORKERS = crypto.Control().workers
-KEYRING = RawAesKeyring("bench", "key", bytes(32))
 
 
 def groups(scope: Scope) -> Iterator[Group]:
@@ -135,9 +134,7 @@ class Ours:
 
     def _opening(self) -> None:
         self._header = crypto.Header.parse(self._message)
-        self._materials_of_reader = decryption_materials(
-            self._header, KEYRING, context=None, commitment_policy="require-encrypt-require-decrypt"
-        )
+        self._materials_of_reader = opening(self._header)
 
     def _unseal(self, control: crypto.Control | None = None) -> None:
         crypto.decrypt_into(self._header, self._materials_of_reader, self._message, self._back, control)
