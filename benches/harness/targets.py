@@ -62,7 +62,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A target, and what was seen; `None` if its group was not measured."""
+    """A target, and what was seen; `None` if its group or its peer was not measured."""
 
     target: Target
     seen: Spread | None
@@ -81,6 +81,6 @@ def load(path: Path = PATH) -> list[Target]:
 def judge(targets: Iterable[Target], report: Report) -> Iterator[Verdict]:
     """A verdict for each target that is promised for this machine."""
     for target in targets:
-        group = report.group(target.group)
+        group = None if target.peer in report.absent else report.group(target.group)
         if target.applies(report):
             yield Verdict(target, target.measured(group) if group else None)

@@ -51,6 +51,14 @@ def test_a_row_that_is_gone_is_an_error_rather_than_a_pass():
         verdict(Target("work", "gone", "limit", 0.9, ""), report([1.0], [1.0]))
 
 
+def test_a_peer_that_is_not_installed_is_not_measured_and_not_met():
+    given = report([1.0], [1.0])
+    given.absent["age"] = "apt install age"
+    target = Target("work", "ours", "age, which has no row", 0.9, "", peer="age")
+    assert verdict(target, given) == Verdict(target, None)
+    assert not verdict(target, given).met
+
+
 def test_a_gain_is_compared_with_a_gain():
     scaling = Target("work", "ours2", "limit2", 0.95, "", base="ours", against_base="limit")
     assert verdict(scaling, report([2.0], [1.0], ours2=[1.0], limit2=[0.5])).met
