@@ -1,0 +1,36 @@
+"""The command line: `python -m torture PROGRAM`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROGRAMS: tuple[str, ...] = ()
+
+
+def main() -> None:
+    """Try to break a promise of the library, and say what was tried, what was found, and whether the control was."""
+    parser = argparse.ArgumentParser(prog="python -m torture", description=main.__doc__)
+    parser.add_argument("--json", type=Path, metavar="FOLDER", help="also write the outcome there as PROGRAM.json")
+    commands = parser.add_subparsers(required=True, metavar="PROGRAM")
+    for name in PROGRAMS:
+        module = importlib.import_module(f"torture.{name}")
+        command = commands.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__)
+        module.arguments(command)
+        command.set_defaults(run=module.run)
+    options = parser.parse_args()
+    started = time.monotonic()
+    report = options.run(options)
+    report.seconds = time.monotonic() - started
+    print(*report.lines(), sep="\n")
+    if options.json:
+        report.save(options.json)
+    sys.exit(not report.held)
+
+
+if __name__ == "__main__":
+    main()
