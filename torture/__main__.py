@@ -19,7 +19,8 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="PROGRAM")
     for name in PROGRAMS:
         module = importlib.import_module(f"torture.{name}")
-        command = commands.add_parser(name, help=module.__doc__.splitlines()[0], description=module.__doc__)
+        said = (module.__doc__ or name).splitlines()
+        command = commands.add_parser(name, help=said[0], description="\n".join(said))
         module.arguments(command)
         command.set_defaults(run=module.run)
     options = parser.parse_args()
