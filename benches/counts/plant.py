@@ -14,16 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benches.counts.count import ROOT, build
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Text to put into a file, before other text that stands there once."""
-
-    file: str
-    before: str
-    text: str
+from benches.counts.count import build
+from tools.scratch import Edit, copy_tree, planted
 
 
 @dataclass(frozen=True)
@@ -37,10 +29,6 @@ class Plant:
     least: float
     most: float
     scenarios: tuple[str, ...]
-
-
-class AnchorGone(Exception):
-    """The code has changed where something was to be planted: the plant needs a new place."""
 
 
 def main() -> int:
@@ -58,41 +46,14 @@ def main() -> int:
         detail = f"ours are the same, those of cipher and libc {slower:.1f} times as many"
         outcomes.append(report("on an old processor", code == 0 and slower > 2, detail))
         for plant in PLANTS:
-            texts = planted(tree, plant)
-            originals = {path: path.read_text() for path in texts}
-            write(texts)
-            code, after = verdict(tree, target)
-            write(originals)
+            with planted(tree, plant.name, plant.edits):
+                code, after = verdict(tree, target)
             outcomes.append(
                 report(
                     f"planted: {plant.name}", code == 1 and grew(plant, before, after), changes(plant, before, after)
                 )
             )
     return 0 if all(outcomes) else 1
-
-
-def planted(tree: Path, plant: Plant) -> dict[Path, str]:
-    """The files that a plant changes, as they become."""
-    texts: dict[Path, str] = {}
-    for edit in plant.edits:
-        path = tree / edit.file
-        text = texts.get(path) or path.read_text()
-        if (times := text.count(edit.before)) != 1:
-            raise AnchorGone(
-                f"{edit.before!r} stands {times} times in {edit.file}, not once: find '{plant.name}' a place"
-            )
-        texts[path] = text.replace(edit.before, edit.text + edit.before)
-    return texts
-
-
-def copy_tree(tree: Path) -> None:
-    """The files of this tree as they are, without what is built."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for file in filter(None, files.split("\0")):
-        if (ROOT / file).is_file():
-            (tree / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, tree / file)
 
 
 def verdict(tree: Path, target: Path, **variables: str) -> tuple[int, dict[str, dict[str, float]]]:
@@ -134,11 +95,6 @@ def report(name: str, good: bool, detail: str) -> bool:  # noqa: FBT001 - the ve
     return good
 
 
-def write(texts: dict[Path, str]) -> None:
-    for path, text in texts.items():
-        path.write_text(text)
-
-
 SLOWDOWN = """\
         let mut mark = 0_u8;
         for &byte in &self.bytes[..10] {
@@ -158,7 +114,9 @@ PLANTS = (
     Plant(
         name="a slowdown of the frame loop by a tenth",
         edits=(
-            Edit("rust/core/src/message/aad.rs", before="        &self.bytes[..self.prefix + 12]\n", text=SLOWDOWN),
+            Edit.insertion(
+                "rust/core/src/message/aad.rs", SLOWDOWN, before="        &self.bytes[..self.prefix + 12]\n"
+            ),
         ),
         what="instructions",
         least=0.1,
@@ -168,8 +126,12 @@ PLANTS = (
     Plant(
         name="an allocation more for each message",
         edits=(
-            Edit("rust/core/src/message/seal.rs", before="        let message_id = *id.bytes();\n", text=ALLOCATION),
-            Edit("rust/core/src/message/open.rs", before="        let derived = derive(header.suite", text=ALLOCATION),
+            Edit.insertion(
+                "rust/core/src/message/seal.rs", ALLOCATION, before="        let message_id = *id.bytes();\n"
+            ),
+            Edit.insertion(
+                "rust/core/src/message/open.rs", ALLOCATION, before="        let derived = derive(header.suite"
+            ),
         ),
         what="allocations",
         least=1,

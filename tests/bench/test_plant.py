@@ -1,25 +1,23 @@
 """That the counts can fail: each plant still has its place, and, in the slow test, is found."""
 
-import dataclasses
 import shutil
 
 import pytest
 
 from benches.counts import plant
-from benches.counts.count import ROOT
+from tools.scratch import ROOT, AnchorGone, Edit, edited
 
 
 @pytest.mark.parametrize("what", plant.PLANTS, ids=lambda what: what.name)
 def test_what_is_to_be_planted_has_its_place(what) -> None:
-    texts = plant.planted(ROOT, what)
+    texts = edited(ROOT, what.name, what.edits)
     assert all(text != path.read_text() for path, text in texts.items())
 
 
 def test_a_plant_without_its_place_fails_loudly() -> None:
-    edit = plant.Edit("rust/core/src/message/aad.rs", before="fn that_is_not_there()", text="")
-    nowhere = dataclasses.replace(plant.PLANTS[0], edits=(edit,))
-    with pytest.raises(plant.AnchorGone, match="0 times"):
-        plant.planted(ROOT, nowhere)
+    edit = Edit("rust/core/src/message/aad.rs", "fn that_is_not_there()", "")
+    with pytest.raises(AnchorGone, match=r"0 times.*'nowhere'"):
+        edited(ROOT, "nowhere", [edit])
 
 
 @pytest.mark.slow
