@@ -1,0 +1,18 @@
+"""Kills of every job, in small; `python -m torture crash --kills 300` does it in earnest."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from torture import crash
+
+
+@pytest.mark.parametrize("job", sorted(crash.JOBS))
+def test_a_killed_job_leaves_whole_outputs_or_none(job: str) -> None:
+    parser = argparse.ArgumentParser()
+    crash.arguments(parser)
+    report = crash.run(parser.parse_args(["--kills", "2", "--files", "120", "--jobs", job]))
+    assert report.held, "\n".join(report.lines())
+    assert report.controls
