@@ -185,7 +185,7 @@ fn open(
     }
 }
 
-fn parse(plaintext: &[u8]) -> Result<(Run, u64, Vec<Line>)> {
+pub(super) fn parse(plaintext: &[u8]) -> Result<(Run, u64, Vec<Line>)> {
     let mut lines = plaintext.strip_suffix(b"\n").unwrap_or(plaintext).split(|&byte| byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let raw: RawRun = serde_json::from_slice(first).map_err(|_| malformed("the first line of a record"))?;
@@ -199,7 +199,7 @@ fn parse(plaintext: &[u8]) -> Result<(Run, u64, Vec<Line>)> {
 }
 
 impl Run {
-    fn line(&self, record: u64) -> Result<Vec<u8>> {
+    pub(super) fn line(&self, record: u64) -> Result<Vec<u8>> {
         let base = self.base.map(|base| hex(&base));
         to_line(&RawRun { version: VERSION, tree: hex(&self.tree), base, record })
     }

@@ -134,7 +134,7 @@ pub(super) fn message_id(bytes: &[u8]) -> Result<MessageId> {
 }
 
 #[derive(Default)]
-struct Reading {
+pub(super) struct Reading {
     head: Option<Head>,
     order: Order,
     counts: Counts,
@@ -142,7 +142,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(&mut self, line: &[u8], each: &mut impl FnMut(Entry) -> Result<More>) -> Result<More> {
+    pub(super) fn take(&mut self, line: &[u8], each: &mut impl FnMut(Entry) -> Result<More>) -> Result<More> {
         if self.head.is_none() {
             self.head = Some(Head::parse(line)?);
             return Ok(More::Wanted);
@@ -157,7 +157,7 @@ impl Reading {
         Ok(more)
     }
 
-    fn finish(self) -> Result<Head> {
+    pub(super) fn finish(self) -> Result<Head> {
         let head = self.head.ok_or(malformed("a manifest with a first line"))?;
         match self.cut_short || self.counts == head.counts {
             true => Ok(head),
@@ -205,7 +205,7 @@ impl Head {
         }
     }
 
-    fn line(&self) -> Result<Vec<u8>> {
+    pub(super) fn line(&self) -> Result<Vec<u8>> {
         to_line(&RawHead {
             version: VERSION,
             id: hex(&self.tree),

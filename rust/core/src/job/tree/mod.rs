@@ -11,6 +11,8 @@ mod beneath;
 mod decrypt;
 mod encrypt;
 mod entry;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod group;
 mod journal;
 mod keys;

@@ -1,0 +1,4 @@
+//! See `claims/src/control.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strongroom_fuzz_claims::control(bytes));

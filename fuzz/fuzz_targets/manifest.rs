@@ -1,0 +1,4 @@
+//! See `claims/src/manifest.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| strongroom_fuzz_claims::manifest(bytes));
