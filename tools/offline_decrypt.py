@@ -1,229 +1,200 @@
-"""Decrypts a message of a room without Strongroom: needs this file and `cryptography`, and docs/spec says why it works.
+"""Decrypts a file or a tree of a room without Strongroom: needs this file and `cryptography`; docs/spec says why.
 
     python3 offline_decrypt.py ROOM SRC DST (--key-file | --recovery-file | --passphrase-file) FILE
 
-ROOM is a copy of the room's directory, SRC a message, DST a file that is not there yet. It reads and changes nothing
-else. It does not check whether the keystore was tampered with, and it holds keys in memory that is not locked: it is for
-the day when Strongroom itself is not to be had.
+ROOM is a copy of the room's directory, SRC an encrypted file or tree, DST is not there yet. What is not authentic is
+refused; in a tree it is reported, the rest is decrypted all the same, and the exit code is 1. Whether the keystore was
+tampered with is not checked, and keys stand in memory that is not locked: this is for the day without Strongroom.
 """
 
-from __future__ import annotations
-
-import argparse
 import base64
 import json
+import os
+import re
 import sqlite3
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import constant_time, hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+KINDS = {"--key-file": "key-file", "--recovery-file": "recovery-kit", "--passphrase-file": "passphrase"}
 
 
 def main() -> None:
-    """Take the arguments, and write DST whole or not at all."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("room", "source", "target"):
-        parser.add_argument(name, type=Path)
-    for kind in KINDS:
-        parser.add_argument(f"--{kind}", type=Path)
-    arguments = parser.parse_args()
-    given = [(kind, path) for kind in KINDS if (path := getattr(arguments, kind.replace("-", "_"))) is not None]
-    if len(given) != 1:
-        parser.error("give one of " + ", ".join(f"--{kind}" for kind in KINDS))
-    [(kind, path)] = given
-    root = unseal(arguments.room, KINDS[kind], read_secret(kind, path))
-    with arguments.source.open("rb") as source, arguments.target.open("xb") as target:
-        try:
-            for plaintext in decrypt(arguments.room, root, source):
-                target.write(plaintext)
-        except BaseException:
-            arguments.target.unlink()
-            raise
+    if len(sys.argv) != 6 or sys.argv[4] not in KINDS:
+        raise SystemExit(__doc__)
+    home, source, target, secret = (Path(sys.argv[at]) for at in (1, 2, 3, 5))
+    os.umask(0o077)
+    try:
+        room = Room(home, KINDS[sys.argv[4]], secret.read_bytes())
+        (decrypt_tree if source.is_dir() else decrypt_file)(room, source, target)
+    except (InvalidTag, InvalidSignature):
+        raise SystemExit("not authentic: a wrong secret, or altered data") from None
 
 
-def read_secret(kind: str, path: Path) -> bytes:
-    """A key file as it is; a passphrase without the newline at its end."""
-    content = path.read_bytes()
-    if kind != "passphrase-file":
-        return content
-    return content[:-2] if content.endswith(b"\r\n") else content.removesuffix(b"\n")
+class Room:
+    """A copy of a room, opened by one of its secrets: docs/spec/room.md."""
 
+    def __init__(self, home: Path, kind: str, secret: bytes) -> None:
+        document = json.loads((home / "root.json").read_bytes())
+        entry = next((e for e in document["entries"] if e["kind"] == kind), None) or sys.exit(f"the room has no {kind}")
+        self.id, parameters, sealed = document["room"], entry["parameters"], base64.b64decode(entry["sealed"])
+        fields = [str(field) for pair in sorted(parameters.items()) for field in pair]
+        aad = lp("strongroom/1/root", self.id, str(document["root_version"]), kind, *fields)
+        self.root = AESGCM(sealing_key(parameters, secret)).decrypt(sealed[:12], sealed[12:], aad)
+        keystore = sqlite3.connect(home / "keystore.db")
+        rows = keystore.execute("SELECT key_id, version, root_version, wrapped_kek FROM key_versions").fetchall()
+        keystore.close()
+        self.wrapped = {f"{key_id}/{version}": (str(root), kek) for key_id, version, root, kek in rows}
 
-# --- the room: docs/spec/room.md ---------------------------------------------------------------------------------------
-
-
-class Root(NamedTuple):
-    """The opened root key."""
-
-    room: str
-    version: int
-    key: bytes
-
-
-def unseal(home: Path, kind: str, secret: bytes) -> Root:
-    """The root key in `root.json`, opened by a secret of this kind."""
-    document = json.loads((home / "root.json").read_bytes())
-    room, version = document["room"], document["root_version"]
-    for entry in document["entries"]:
-        if entry["kind"] != kind:
-            continue
-        parameters = entry["parameters"]
-        named = [part for name in sorted(parameters) for part in (name, str(parameters[name]))]
-        aad = bind("root", room, str(version), kind, *named)
-        return Root(room, version, unwrap(sealing_key(parameters, secret), base64.b64decode(entry["sealed"]), aad))
-    raise SystemExit(f"this room has no {kind}")
+    def kek(self, name: str) -> bytes:
+        root, wrapped = self.wrapped.get(name) or sys.exit(f"this room has no key version {name}")
+        key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(self.root)
+        return AESGCM(key).decrypt(wrapped[:12], wrapped[12:], lp("strongroom/1/kek", self.id, root, *name.split("/")))
 
 
 def sealing_key(parameters: dict[str, Any], secret: bytes) -> bytes:
-    """The key that seals the root, out of a secret."""
     salt = bytes.fromhex(parameters["salt"])
     if parameters["kdf"] == "hkdf-sha256":
         return HKDF(hashes.SHA256(), 32, salt, b"strongroom/v1/seal").derive(secret)
     cost = {"iterations": parameters["passes"], "lanes": parameters["lanes"], "memory_cost": parameters["memory_kib"]}
-    return Argon2id(salt=salt, length=32, **cost).derive(secret)
+    return Argon2id(salt=salt, length=32, **cost).derive(re.sub(rb"\r?\n\Z", b"", secret))  # without the line's end
 
 
-def unwrap_kek(home: Path, root: Root, key_id: str, version: int) -> bytes:
-    """A KEK version out of the keystore."""
-    keystore = sqlite3.connect(f"{(home / 'keystore.db').absolute().as_uri()}?mode=ro", uri=True)
-    query = "SELECT root_version, wrapped_kek FROM key_versions WHERE key_id = ? AND version = ?"
-    row = keystore.execute(query, (key_id, version)).fetchone()
-    if row is None:
-        raise SystemExit(f"this room has no version {version} of key {key_id}")
-    key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(root.key)
-    return unwrap(key, row[1], bind("kek", root.room, str(row[0]), key_id, str(version)))
+def lp(*fields: str) -> bytes:
+    return b"".join(len(field.encode()).to_bytes(4, "big") + field.encode() for field in fields)
 
 
-def bind(purpose: str, *fields: str) -> bytes:
-    """Associated data: each field behind its length, 4 bytes big-endian."""
-    encoded = [field.encode() for field in (f"strongroom/1/{purpose}", *fields)]
-    return b"".join(len(field).to_bytes(4, "big") + field for field in encoded)
-
-
-def unwrap(key: bytes, wrapped: bytes, aad: bytes) -> bytes:
-    """AES-256-GCM with the nonce in front."""
-    return AESGCM(key).decrypt(wrapped[:12], wrapped[12:], aad)
-
-
-# --- the message: docs/spec/message.md ---------------------------------------------------------------------------------
-
-
-class Reader:
-    """Reads a message. Remembers the header body for its tag, and the digest of everything for the signature."""
+class Message:
+    """A message, read once from its start to its end: docs/spec/message.md."""
 
     def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._digest = hashes.Hash(hashes.SHA384())
-        self.body = b""
+        self.source, self.header, self.is_header, self.digest = source, b"", True, hashes.Hash(hashes.SHA384())
+        version, self.suite, self.id = self.take(1), self.take(2), self.take(32)
+        if version + self.suite not in (b"\x02\x04\x78", b"\x02\x05\x78"):
+            raise SystemExit("this is not a message of a room")
+        length, start = self.number(2), len(self.header)
+        context = {self.field(): self.field() for _ in range(self.number(2))}
+        self.context, self.signer = self.header[start:], context.get(b"aws-crypto-public-key", b"")
+        self.edks = {self.field(): (self.field(), self.field()) for _ in range(self.number(2))}
+        framed, self.frame_length, self.commitment = self.take(1) == b"\x02", self.number(4), self.take(32)
+        self.is_header = False
+        if len(self.context) != length or not framed or bool(self.signer) != (self.suite == b"\x05\x78"):
+            raise SystemExit("this is not a header that a room has written")
 
-    def take(self, length: int) -> bytes:
-        """The next `length` bytes."""
-        data = self._source.read(length)
-        if len(data) != length:
-            raise SystemExit("the message is truncated")
-        self._digest.update(data)
-        return data
-
-    def header(self, length: int) -> bytes:
-        """The next bytes of the header body."""
-        data = self.take(length)
-        self.body += data
-        return data
-
-    def number(self, length: int) -> int:
-        """The next number of the header body."""
-        return int.from_bytes(self.header(length), "big")
+    def plaintext(self, room: Room) -> Iterator[bytes]:
+        """Frame by frame; the final one only once the signature, if there is one, was verified."""
+        info, wrapped = self.edks.get(b"strongroom") or sys.exit("this message is not under a key of a room")
+        data_key = AESGCM(room.kek(info[:-20].decode())).decrypt(info[-12:], wrapped, self.context)
+        commitment = HKDF(hashes.SHA512(), 32, self.id, b"COMMITKEY").derive(data_key)
+        if not constant_time.bytes_eq(commitment, self.commitment):
+            raise SystemExit("this message commits to another data key")
+        cipher = AESGCM(HKDF(hashes.SHA512(), 32, self.id, self.suite + b"DERIVEKEY").derive(data_key))
+        cipher.decrypt(bytes(12), self.take(16), self.header)
+        final, number = False, 0
+        while not final:
+            number, found = number + 1, self.number(4)
+            final = found == 0xFFFFFFFF
+            found, nonce = self.number(4) if final else found, self.take(12)
+            length = self.number(4) if final else self.frame_length
+            if found != number or length > self.frame_length:
+                raise SystemExit(f"frame {number} is not there")
+            name = b"AWSKMSEncryptionClient " + (b"Final Frame" if final else b"Frame")
+            aad = self.id + name + number.to_bytes(4, "big") + length.to_bytes(8, "big")
+            plaintext = cipher.decrypt(nonce, self.take(length + 16), aad)
+            if final and self.signer:
+                digest, signature = self.digest.copy().finalize(), self.take(self.number(2))
+                key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), base64.b64decode(self.signer))
+                key.verify(signature, digest, ec.ECDSA(utils.Prehashed(hashes.SHA384())))
+            if final and self.source.read(1):
+                raise SystemExit("something stands behind the end of the message")
+            yield plaintext
 
     def field(self) -> bytes:
-        """The next field of the header body, behind its length of 2 bytes."""
-        return self.header(self.number(2))
+        return self.take(self.number(2))
 
-    def digest(self) -> bytes:
-        """SHA-384 of all that was read."""
-        return self._digest.copy().finalize()
+    def number(self, length: int) -> int:
+        return int.from_bytes(self.take(length), "big")
 
-    def end(self) -> None:
-        """Nothing stands behind the message."""
-        if self._source.read(1):
-            raise SystemExit("something stands behind the end of the message")
-
-
-def decrypt(home: Path, root: Root, source: BinaryIO) -> Iterator[bytes]:
-    """The plaintext, frame by frame; the last frame only once the signature, if there is one, was verified."""
-    reader = Reader(source)
-    version, suite, message_id = reader.number(1), reader.number(2), reader.header(32)
-    if version != 2 or suite not in SUITES:
-        raise SystemExit("this is not a message that a room has written")
-    context = reader.field()
-    edks = [(reader.field(), reader.field(), reader.field()) for _ in range(reader.number(2))]
-    content_type, frame_length, commitment = reader.number(1), reader.number(4), reader.header(32)
-    data_key = unwrap_data_key(home, root, edks, context)
-    if content_type != 2 or not constant_time.bytes_eq(commitment, derive(data_key, message_id, b"COMMITKEY")):
-        raise SystemExit("the message is not framed, or its commitment does not match")
-    cipher = AESGCM(derive(data_key, message_id, suite.to_bytes(2, "big") + b"DERIVEKEY"))
-    cipher.decrypt(bytes(12), reader.take(16), reader.body)
-    for plaintext, final in frames(reader, cipher, message_id, frame_length):
-        if final:
-            if SUITES[suite] == "signed":
-                verify_signature(reader, context)
-            reader.end()
-        yield plaintext
+    def take(self, length: int) -> bytes:
+        data = self.source.read(length)
+        if len(data) != length:
+            raise SystemExit("the message is truncated")
+        self.digest.update(data)
+        self.header += data if self.is_header else b""
+        return data
 
 
-def unwrap_data_key(home: Path, root: Root, edks: list[tuple[bytes, bytes, bytes]], context: bytes) -> bytes:
-    """The data key, out of the first EDK of a room."""
-    for provider, info, wrapped in edks:
-        if provider == b"strongroom":
-            key_id, _, version = info[:-20].decode().partition("/")
-            return AESGCM(unwrap_kek(home, root, key_id, int(version))).decrypt(info[-12:], wrapped, context)
-    raise SystemExit("the message was not encrypted under a key of a room")
+def decrypt_file(room: Room, source: Path, target: Path, entry: dict[str, Any] | None = None) -> None:
+    """One message, whole or not at all; in a tree, the one that this entry of the manifest names."""
+    with source.open("rb") as file, target.open("xb") as plain:
+        try:
+            message = Message(file)
+            plain.writelines(message.plaintext(room))
+            if entry is not None and (entry["id"], entry["size"]) != (message.id.hex(), plain.tell()):
+                raise SystemExit("not the message that the manifest names")
+        except BaseException:
+            target.unlink()
+            raise
 
 
-def derive(data_key: bytes, message_id: bytes, info: bytes) -> bytes:
-    """The content key or the commitment."""
-    return HKDF(hashes.SHA512(), 32, message_id, info).derive(data_key)
+def decrypt_tree(room: Room, source: Path, target: Path) -> None:
+    """What the manifest names, and nothing else: docs/spec/tree.md. Links come last, so none is ever written through."""
+    head, entries = read_manifest(room, source / ".strongroom/manifest.sr")
+    unread = {path for path in source.rglob("*.sr") if path.is_file() and not path.is_symlink()}
+    unread.discard(source / ".strongroom/manifest.sr")
+    places, problems = {"": source}, []
+    target.mkdir()
+    for path, entry in entries.items():  # a directory comes before what is in it
+        above, _, name = path.rpartition("/")
+        if entry["type"] == "directory":
+            places[path] = places[above] / re.sub(r"(?s)\A((\.strongroom|.*\.sr)~*)\Z", r"\1~", name)
+            (target / path).mkdir()
+        elif entry["type"] == "file":
+            message = places[above] / f"{name}.sr"
+            try:
+                if message not in unread:
+                    raise SystemExit("missing")
+                unread.remove(message)
+                decrypt_file(room, message, target / path, entry)
+            except (OSError, InvalidTag, InvalidSignature, SystemExit) as problem:
+                problems.append(f"{path}: {str(problem) or 'not authentic'}")
+    for path, entry in [*reversed(entries.items()), ("", head)]:
+        if entry.get("type") == "link":
+            (target / path).symlink_to(text(entry, "target"))
+        elif (target / path).exists():
+            (target / path).chmod(entry["mode"] & (0o1777 if "size" in entry else 0o7777))
+            os.utime(target / path, ns=(entry["mtime"], entry["mtime"]))
+    problems += [f"{path}: the manifest does not name it; decrypt it alone" for path in unread]
+    if problems:
+        raise SystemExit("\n".join(problems))
 
 
-def frames(reader: Reader, cipher: AESGCM, message_id: bytes, frame_length: int) -> Iterator[tuple[bytes, bool]]:
-    """The plaintext of each frame, and whether it is the final one."""
-    final, number = False, 0
-    while not final:
-        number += 1
-        mark = reader.take(4)
-        final = mark == b"\xff\xff\xff\xff"
-        found, nonce = reader.take(4) if final else mark, reader.take(12)
-        length = int.from_bytes(reader.take(4), "big") if final else frame_length
-        if int.from_bytes(found, "big") != number or length > frame_length:
-            raise SystemExit(f"frame {number} is not there")
-        name = b"AWSKMSEncryptionClient " + (b"Final Frame" if final else b"Frame")
-        aad = message_id + name + number.to_bytes(4, "big") + length.to_bytes(8, "big")
-        yield cipher.decrypt(nonce, reader.take(length + 16), aad), final
+def read_manifest(room: Room, place: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    with place.open("rb") as file:
+        head, *lines = map(json.loads, b"".join(Message(file).plaintext(room)).splitlines())
+    entries = {text(line, "path"): line for line in lines}
+    names = {name for path in entries for name in path.split("/")}
+    counts = [sum(line["type"] == kind for line in entries.values()) for kind in ("file", "directory", "link")]
+    counts.append(sum(line.get("size", 0) for line in lines))
+    is_whole = counts == [head[name] for name in ("files", "directories", "links", "plaintext_bytes")]
+    is_sorted = [*entries] == sorted(entries, key=os.fsencode)
+    if head["strongroom-tree"] != 1 or not is_whole or not is_sorted or names & {"", ".", ".."}:
+        raise SystemExit("this is not a manifest that Strongroom has written")
+    return head, entries
 
 
-def verify_signature(reader: Reader, context: bytes) -> None:
-    """ECDSA with P-384 over all that was read, under the key that stands in the context."""
-    digest = reader.digest()
-    signature = reader.take(int.from_bytes(reader.take(2), "big"))
-    at, parts = 2, []
-    while at < len(context):
-        length = int.from_bytes(context[at : at + 2], "big")
-        parts.append(context[at + 2 : at + 2 + length])
-        at += 2 + length
-    point = base64.b64decode(dict(zip(parts[::2], parts[1::2], strict=True))[b"aws-crypto-public-key"])
-    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP384R1(), point)
-    key.verify(signature, digest, ec.ECDSA(Prehashed(hashes.SHA384())))
+def text(line: dict[str, Any], name: str) -> str:
+    """A path, or where a link points; what is not UTF-8 stands there in base64."""
+    return line[name] if name in line else os.fsdecode(base64.b64decode(line[f"{name}64"]))
 
-
-KINDS = {"key-file": "key-file", "recovery-file": "recovery-kit", "passphrase-file": "passphrase"}
-SUITES = {0x0478: "not signed", 0x0578: "signed"}
 
 if __name__ == "__main__":
     main()

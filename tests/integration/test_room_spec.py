@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from strongroom import crypto
 from strongroom.home import Unlock, init_room, open_room
@@ -112,7 +113,7 @@ def test_a_refused_message_leaves_no_target(folder, service):
 
 
 def test_the_tool_has_two_hundred_lines_at_most():
-    assert sum(bool(line.strip()) for line in TOOL.read_text().splitlines()) <= 200
+    assert len(TOOL.read_text().splitlines()) <= 200
 
 
 def test_every_mac_is_the_one_of_the_specification(folder, service):
@@ -177,21 +178,21 @@ def test_the_audit_trail_is_that_of_the_specification(folder, service):
 
 
 def decrypt(folder):
-    root = offline_decrypt.unseal(folder / "room", "key-file", (folder / "key").read_bytes())
+    room = offline_decrypt.Room(folder / "room", "key-file", (folder / "key").read_bytes())
     with (folder / "message").open("rb") as source:
-        yield from offline_decrypt.decrypt(folder / "room", root, source)
+        yield from offline_decrypt.Message(source).plaintext(room)
 
 
 def opened_keystore(folder):
     """The room's id, its MAC key, and all rows by table."""
-    root = offline_decrypt.unseal(folder / "room", "key-file", (folder / "key").read_bytes())
+    room = offline_decrypt.Room(folder / "room", "key-file", (folder / "key").read_bytes())
     database = sqlite3.connect(folder / "room" / "keystore.db")
     database.row_factory = sqlite3.Row
     rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in COLUMNS}
     database.close()
-    wrapping_key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/mac").derive(root.key)
-    binding = lp(b"strongroom/1/mac-key", root.room.encode(), b"1")
-    return root.room, offline_decrypt.unwrap(wrapping_key, rows["meta"][0]["wrapped_mac_key"], binding), rows
+    wrapping_key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/mac").derive(room.root)
+    wrapped, binding = rows["meta"][0]["wrapped_mac_key"], lp(b"strongroom/1/mac-key", room.id.encode(), b"1")
+    return room.id, AESGCM(wrapping_key).decrypt(wrapped[:12], wrapped[12:], binding), rows
 
 
 def row_bytes(room, table, row):
