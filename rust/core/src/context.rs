@@ -174,3 +174,76 @@ fn put_u16(out: &mut Vec<u8>, value: usize) {
 }
 
 const MAX_LEN: usize = 65_535;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(pairs: &[(&str, &str)]) -> Context {
+        Context::new(pairs.iter().map(|(key, value)| (key.to_string(), value.to_string()))).unwrap()
+    }
+
+    fn field(text: &[u8]) -> Vec<u8> {
+        [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text].concat()
+    }
+
+    fn serialized(count: u16, fields: &[&[u8]]) -> Vec<u8> {
+        let fields: Vec<u8> = fields.iter().flat_map(|text| field(text)).collect();
+        [&count.to_be_bytes()[..], &fields].concat()
+    }
+
+    #[test]
+    fn what_is_written_is_sorted_and_read_back() {
+        let written = context(&[("b", "2"), ("", "empty"), ("\u{e4}", ""), ("a", "1")]);
+        let bytes = written.serialize();
+        assert_eq!(bytes, serialized(4, &[b"", b"empty", b"a", b"1", b"b", b"2", "\u{e4}".as_bytes(), b""]));
+        assert_eq!(Context::parse(&bytes, 0).unwrap(), written);
+        assert_eq!(Context::default().serialize(), b"");
+        assert!(Context::parse(b"", 0).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_key_stands_once() {
+        let twice = [("a", "1"), ("a", "1")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert!(matches!(Context::new(twice), Err(Error::Misuse(_))));
+        for value in [b"1", b"2"] {
+            let twice = Context::parse(&serialized(2, &[b"a", b"1", b"a", value]), 0);
+            assert!(matches!(twice, Err(Error::Malformed { .. })), "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_writer_writes_is_refused() {
+        let whole = serialized(2, &[b"a", b"1", b"b", b"2"]);
+        for len in 1..whole.len() {
+            assert!(Context::parse(&whole[..len], 0).is_err(), "{len}");
+        }
+        for malformed in [
+            serialized(0, &[]),
+            serialized(1, &[b"a", b"1", b"b", b"2"]),
+            serialized(3, &[b"a", b"1", b"b", b"2"]),
+            serialized(1, &[b"\xff", b"1"]),
+            serialized(1, &[b"a", b"\xff"]),
+            [&whole[..], &[0]].concat(),
+        ] {
+            assert!(matches!(Context::parse(&malformed, 0), Err(Error::Malformed { .. })), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_context_fits_its_length() {
+        let pairs = |len: usize| [("key".to_owned(), "v".repeat(len))];
+        let longest = Context::new(pairs(MAX_LEN - 9)).unwrap().serialize();
+        assert_eq!(longest.len(), MAX_LEN);
+        assert!(matches!(Context::new(pairs(MAX_LEN - 8)), Err(Error::Limit { .. })));
+    }
+
+    #[test]
+    fn a_union_has_one_value_for_each_key() {
+        let (a, b) = (context(&[("a", "1"), ("b", "2")]), context(&[("b", "2"), ("c", "3")]));
+        assert_eq!(a.union(&b).unwrap(), context(&[("a", "1"), ("b", "2"), ("c", "3")]));
+        assert_eq!(a.union(&context(&[("b", "3")])), None);
+        let (named, rest) = a.partition(&["b".to_owned(), "d".to_owned()]);
+        assert_eq!((named, rest), (context(&[("b", "2")]), context(&[("a", "1")])));
+    }
+}

@@ -10,9 +10,10 @@ mod common;
 
 use std::io::Read;
 
-use common::{decrypt, decrypt_stream, encrypt, encrypt_stream, is_rejection, materials, plaintext};
+use common::{decrypt, decrypt_stream, encrypt, encrypt_stream, is_rejection, materials, opening, plaintext};
 use proptest::prelude::*;
 use strongroom_core::context;
+use strongroom_core::error::Error;
 use strongroom_core::message::{Caps, Header, Outline};
 
 #[test]
@@ -140,6 +141,34 @@ fn frames_stay_where_they_were_put() {
         let mut spliced = frames.clone();
         spliced[i] = theirs[i];
         refused(&with(&spliced), &plaintext, 16);
+    }
+}
+
+/// Whoever has the data key could otherwise take a signature off by naming a suite that has none.
+#[test]
+fn suite_and_context_agree_on_a_signature() {
+    for (suite, other) in [(0x0578, 0x0478_u16), (0x0478, 0x0578)] {
+        let mut message = encrypt(&materials(suite, 16), b"x");
+        message[1..3].copy_from_slice(&other.to_be_bytes());
+        let header = Header::parse(&message, &Caps::default()).unwrap();
+        let refused = opening(&header).map(drop);
+        assert!(matches!(refused, Err(Error::Malformed { .. })), "{other:#x}: {refused:?}");
+    }
+}
+
+/// A nonce that serves twice under one key gives the authentication key away, and no reader would notice.
+#[test]
+fn each_frame_has_the_nonce_of_its_number() {
+    let (materials, plaintext) = (materials(0x0478, 16), plaintext(4 * 16));
+    for message in [encrypt(&materials, &plaintext), encrypt_stream(&materials, &plaintext)] {
+        let header = Header::parse(&message, &Caps::default()).unwrap().len();
+        let frames = frames_of(&message[header..]);
+        assert_eq!(frames.len(), 4);
+        for (number, frame) in (1_u32..).zip(frames) {
+            let nonce = [&[0; 8][..], &number.to_be_bytes()].concat();
+            let head = if number == 4 { &frame[8..20] } else { &frame[4..16] };
+            assert_eq!(head, nonce, "frame {number}");
+        }
     }
 }
 

@@ -2,6 +2,8 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from strongroom.errors import KeyStateForbids, Misuse
 from strongroom.keys import (
     EDGES,
@@ -82,7 +84,16 @@ def test_bindings_differ_in_every_part() -> None:
         root_binding(ROOM, 1, "passphrase", {"kdf": "y"}),
     ]
     assert len(set(bindings)) == len(bindings)
-    assert length_prefixed(b"ab", b"c") != length_prefixed(b"a", b"bc")
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5))
+def test_fields_that_were_joined_can_be_told_apart_again(fields: list[bytes]) -> None:
+    joined, found = length_prefixed(*fields), []
+    while joined:
+        end = 4 + int.from_bytes(joined[:4], "big")
+        found.append(joined[4:end])
+        joined = joined[end:]
+    assert found == fields
 
 
 def test_context_digest_is_by_key_and_not_by_order() -> None:

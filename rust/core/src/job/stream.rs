@@ -386,3 +386,24 @@ fn write_out(writer: &mut impl Write, bytes: &[u8]) -> Result<()> {
 
 /// Bytes of a run: few enough that a short stream touches little memory, enough that threads seldom wait for each other.
 const PIECE_BYTES: usize = 512 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream does not say how long it is: only the numbers that are left can end it in time.
+    #[test]
+    fn no_frame_gets_a_number_after_the_last() {
+        let mut plaintext = Plaintext::new(io::empty(), 1);
+        plaintext.number = MAX_FRAMES - 5;
+        plaintext.ended = true;
+        let run = plaintext.run(6).unwrap();
+        assert_eq!((run.first, run.frames, run.is_last), (MAX_FRAMES - 5, 6, true));
+        assert!(matches!(plaintext.run(7), Err(Error::Limit { .. })));
+
+        let mut frames = Frames::new(io::empty(), Vec::new(), 1, 0, false);
+        frames.number = MAX_FRAMES - 5;
+        assert!(frames.checked(6).is_ok());
+        assert!(matches!(frames.checked(7), Err(Error::Malformed { .. })));
+    }
+}
