@@ -99,10 +99,31 @@ def rust_uses(rust: Path, pattern: str, may: Collection[str]) -> list[str]:
 
 
 def plain_comparisons(code: str) -> list[str]:
-    """`==` or `!=` on something named like an authenticator: such comparisons must take constant time."""
+    """`==` or `!=` on something named like an authenticator, or on an exposed secret: these must take constant time."""
     operand = r"[\w.\[\]()*&]*?(?:tag|mac|hmac|commitment|signature)(?:\(\))?"
-    pattern = rf"(?:\b{operand}\s*[=!]=(?!=))|(?:[=!]=\s*[&*]*{operand}(?![\w(.]))"
-    return [line.strip() for line in code.splitlines() if re.search(pattern, line)]
+    named = rf"(?:\b{operand}\s*[=!]=(?!=))|(?:[=!]=\s*[&*]*{operand}(?![\w(.]))"
+    exposed = r"\bexpose\(\).*[=!]=|[=!]=.*\bexpose\(\)"
+    return [line.strip() for line in code.splitlines() if re.search(f"{named}|{exposed}", line)]
+
+
+def made_plain(code: str) -> list[str]:
+    """Every comparison in constant time, as it would read with `==`."""
+    calls = re.finditer(r"(?<![.\w])(?<!fn )ct_eq\(", code)
+    return [" == ".join(arguments(code[call.end() :])) for call in calls]
+
+
+def arguments(code: str) -> list[str]:
+    """The arguments of a call, `code` starting just inside its parenthesis."""
+    depth, found = 0, [""]
+    for character in code:
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+        if depth < 0:
+            break
+        if depth == 0 and character == ",":
+            found.append("")
+        else:
+            found[-1] += character
+    return [" ".join(argument.split()) for argument in found if argument.strip()]
 
 
 def strip_rust(source: str) -> str:

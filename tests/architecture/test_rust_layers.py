@@ -5,6 +5,7 @@ from architecture.detectors import (
     CORE,
     ROOT,
     crate_paths,
+    made_plain,
     plain_comparisons,
     rust_arrows,
     rust_uses,
@@ -109,10 +110,19 @@ def test_authenticators_are_compared_in_constant_time() -> None:
         "row.mac == mac(row)",
         "a == header.commitment()",
         "x == &signature;",
+        "self.0.expose()? == theirs",
     ],
 )
 def test_planted_comparisons_are_found(line: str) -> None:
     assert plain_comparisons(line)
+
+
+def test_comparisons_that_take_constant_time_would_be_found_if_they_did_not() -> None:
+    plain = [
+        line for path in sorted(RUST.rglob("src/**/*.rs")) for line in made_plain(rust_without_tests(path.read_text()))
+    ]
+    assert len(plain) >= 4
+    assert [line for line in plain if not plain_comparisons(line)] == []
 
 
 @pytest.mark.parametrize(

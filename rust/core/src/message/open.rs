@@ -31,8 +31,8 @@ impl Opener {
             return Err(Error::Authentication);
         }
         let derived = derive(header.suite, &materials.data_key, header.message_id)?;
-        if let (Some(ours), Some(theirs)) = (derived.commitment, header.commitment)
-            && !ct_eq(&ours, theirs)
+        if let (Some(commitment), Some(stated)) = (derived.commitment, header.commitment)
+            && !ct_eq(&commitment, stated)
         {
             return Err(Error::Authentication);
         }
