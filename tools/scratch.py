@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -58,13 +59,18 @@ def planted(tree: Path, name: str, edits: Iterable[Edit]) -> Iterator[None]:
 
 
 def copy_tree(tree: Path) -> None:
-    """The files of this tree as they are, without what is built."""
+    """The files of this tree as they are, without what is built. Those that are there already keep their times."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for file in filter(None, files.split("\0")):
-        if (ROOT / file).is_file():
+        if (ROOT / file).is_file() and not is_copied(file, tree):
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, tree / file)
+            shutil.copy(ROOT / file, tree / file)
+
+
+def is_copied(file: str, tree: Path) -> bool:
+    """Whether the copy has a file as it is here. Its time says nothing: a fault may have been left in it."""
+    return (tree / file).is_file() and filecmp.cmp(ROOT / file, tree / file, shallow=False)
 
 
 def write(texts: dict[Path, str]) -> None:
