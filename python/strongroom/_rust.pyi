@@ -43,6 +43,9 @@ class DataKey:
     def from_caller(key: Buffer) -> DataKey: ...
     def __len__(self) -> int: ...
 
+def ct_eq(left: bytes, right: bytes) -> bool:
+    """Whether both are the same bytes; compared in constant time."""
+
 @final
 class Edk:
     """A wrapped DEK as it stands in a header."""

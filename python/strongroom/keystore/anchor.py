@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strongroom.crypto import ct_eq
 from strongroom.errors import AuthenticationFailed, KeystoreUnavailable, RoomTampered
 from strongroom.files import DIRECTORY_MODE, FILE_MODE, write_private
 from strongroom.keys import length_prefixed
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from strongroom.crypto import MacKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mark:
     """A state of the keystore: its epoch and the MAC over the set of its rows."""
 
     epoch: int
     set_mac: bytes
+
+    def is_same(self, other: Mark) -> bool:
+        """Whether `other` is this state; the MACs are compared in constant time."""
+        return self.epoch == other.epoch and ct_eq(self.set_mac, other.set_mac)
 
 
 class Anchor:
@@ -98,7 +103,7 @@ class Anchor:
 
 def check_progress(seen: Mark | None, found: Mark) -> None:
     """Raises RoomTampered if `found` is older than what was seen before, or another state of the same epoch."""
-    if seen is None or seen == found or seen.epoch < found.epoch:
+    if seen is None or seen.is_same(found) or seen.epoch < found.epoch:
         return
     if found.epoch < seen.epoch:
         raise RoomTampered(

@@ -124,8 +124,9 @@ class Keystore:
     def _read(self, connection: Connection) -> tuple[Snapshot, Mark]:
         """The state in a transaction, from memory if it is the one that was verified last."""
         state = connection.execute(select(META.c.epoch, META.c.mac)).first()
-        if self._current is not None and state is not None and self._seen == Mark(state.epoch, state.mac):
-            return self._current, self._seen
+        current, seen = self._current, self._seen
+        if current and seen and state and seen.is_same(Mark(state.epoch, as_bytes(state.mac))):
+            return current, seen
         return self._verify(connection)
 
     def _verify(self, connection: Connection) -> tuple[Snapshot, Mark]:
@@ -141,7 +142,7 @@ class Keystore:
         return to_snapshot(meta, rows), mark
 
     def _remember(self, snapshot: Snapshot, mark: Mark) -> None:
-        if self._current is None or self._seen != mark:
+        if self._current is None or self._seen is None or not mark.is_same(self._seen):
             self._anchor.advance(mark)
         self._current, self._seen = snapshot, mark
 

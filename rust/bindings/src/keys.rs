@@ -59,6 +59,13 @@ impl DataKey {
     }
 }
 
+/// Whether both are the same bytes; compared in constant time.
+#[pyfunction]
+#[pyo3(name = "ct_eq")]
+pub(crate) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    ct_eq(left, right)
+}
+
 /// A wrapped DEK as it stands in a header.
 #[pyclass(frozen, eq, module = "strongroom.crypto")]
 #[derive(Clone, PartialEq)]

@@ -34,7 +34,7 @@ mod _rust {
     #[pymodule_export]
     use crate::hierarchy::{Kdf, MacKey, RootKey, Secret};
     #[pymodule_export]
-    use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey};
+    use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey, same_bytes};
     #[pymodule_export]
     use crate::machine::{
         bench_copy, bench_limit, bench_limit_in, bench_messages, bench_ranged, build_info,
