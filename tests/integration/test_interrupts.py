@@ -91,10 +91,78 @@ gaps = [b - a for a, b in zip(within, within[1:])]
 assert time.monotonic() - start < 0.1 or len(within) > 20, (len(within), max(gaps, default=None))
 """
 
+HANDLER_WANTS_THE_KEY_THAT_IS_FETCHED = """
+from strongroom.client import CachingKeyring, decrypt_message, encrypt_message
+from strongroom.keyring import RawAesKeyring
+
+class Interrupted(RawAesKeyring):
+    def generate(self, length, context):
+        if not made:
+            signal.raise_signal(signal.SIGALRM)
+        return super().generate(length, context)
+
+made = []
+def handler(*_):
+    made.append(None)
+    made.append(encrypt_message(b"from the handler", keyring))
+signal.signal(signal.SIGALRM, handler)
+keyring = CachingKeyring(Interrupted("test", "key", bytes(32)))
+made.append(encrypt_message(b"interrupted", keyring))
+assert [decrypt_message(message, keyring) for message in made[1:]] == [b"from the handler", b"interrupted"]
+"""
+
+HANDLER_USES_ITS_ROOM = """
+import strongroom
+from strongroom.errors import Misuse
+
+def interrupted_at(module, name):
+    whole = getattr(module, name)
+    def call(*arguments):
+        outcome = whole(*arguments)
+        if name in armed:
+            armed.clear()
+            signal.raise_signal(signal.SIGALRM)
+        return outcome
+    setattr(module, name, call)
+
+home, key_file = sys.argv[1], sys.argv[1] + ".key"
+os.environ["STRONGROOM_STATE"] = home + ".state"
+strongroom.init(home, make_key_file=key_file)
+armed, said = [], []
+def handler(*_):
+    for use in (lambda: room.encrypt(b"h", context={"a": "handler"}), lambda: room.encrypt(b"h", context={"a": "1"}),
+                lambda: room.keys.list(), room.close):
+        try:
+            use()
+            said.append("done")
+        except Misuse as error:
+            assert "signal" in str(error)
+            said.append("Misuse")
+signal.signal(signal.SIGALRM, handler)
+import fcntl
+import strongroom.keyservice.embedded as embedded
+interrupted_at(os, "fdatasync")
+interrupted_at(fcntl, "flock")
+interrupted_at(embedded, "key_of")
+with strongroom.open(home, key_file=key_file) as room:
+    key = room.keys.list()[0].id
+    calls = {"encrypt": lambda: room.encrypt(b"1", context={"a": "1"}), "rotate": lambda: room.keys.rotate(key)}
+    for what, point in (("encrypt", "fdatasync"), ("encrypt", "flock"), ("rotate", "flock"), ("rotate", "key_of")):
+        armed.append(point)
+        calls[what]()
+        room._materials.close()
+        assert said == ["Misuse"] * 4, (what, point, said)
+        said.clear()
+    message = room.encrypt(b"1", context={"a": "1"})
+    assert room.decrypt(message) == b"1"
+"""
+
 
 @pytest.mark.parametrize(
     "program",
     [
+        pytest.param(HANDLER_WANTS_THE_KEY_THAT_IS_FETCHED, id="a handler wants the key that is being fetched"),
+        pytest.param(HANDLER_USES_ITS_ROOM, id="a handler uses the room that it interrupts"),
         pytest.param(HANDLER_USES_ITS_WRITER, id="a handler uses the writer that it interrupts"),
         pytest.param(HEADER_THAT_NEVER_COMES, id="a header that never comes"),
         pytest.param(FEWER_THREADS_THAN_WANTED, id="fewer threads than wanted"),

@@ -64,6 +64,7 @@ class EmbeddedKeyService:
         self._process = os.getpid()
         self._closed = False
         self._lock = threading.Lock()
+        self._threads = Turns()
         self._keks: dict[KeyName, AesWrappingKey] = {}
 
     def __repr__(self) -> str:
@@ -73,7 +74,7 @@ class EmbeddedKeyService:
         self, request: Request, data_class: str, context: Mapping[str, str], *, key_length: int = 32
     ) -> GeneratedDek:
         """See KeyService.generate_dek."""
-        with self._case(request, Action.GENERATE) as case:
+        with self._turn(), self._case(request, Action.GENERATE) as case:
             snapshot = self._keystore.snapshot()
             self._authorise(case, resource_of_class(snapshot, data_class))
             wanted = snapshot.data_class(data_class)
@@ -87,14 +88,14 @@ class EmbeddedKeyService:
 
     def data_class(self, request: Request, name: str) -> DataClass:
         """See KeyService.data_class."""
-        with self._case(request, Action.GENERATE) as case:
+        with self._turn(), self._case(request, Action.GENERATE) as case:
             snapshot = self._keystore.snapshot()
             self._authorise(case, resource_of_class(snapshot, name))
             return snapshot.data_class(name)
 
     def unwrap_dek(self, request: Request, edks: Sequence[Edk], context: Mapping[str, str]) -> UnwrappedDek:
         """See KeyService.unwrap_dek."""
-        with self._case(request, Action.UNWRAP) as case:
+        with self._turn(), self._case(request, Action.UNWRAP) as case:
             snapshot = self._keystore.snapshot()
             edk, name = choose_edk(snapshot, edks)
             key = snapshot.keys.get(name.key_id)
@@ -108,9 +109,14 @@ class EmbeddedKeyService:
 
     def close_lease(self, lease: Lease, messages: int, byte_count: int, outcome: str) -> None:
         """See KeyService.close_lease."""
-        self._check_usable()
-        request = Request(lease.principal, lease.purpose, lease.reason)
-        self._sink.note(self._lease_closed(request, lease, messages, byte_count, outcome))
+        with self._turn():
+            request = Request(lease.principal, lease.purpose, lease.reason)
+            self._sink.note(self._lease_closed(request, lease, messages, byte_count, outcome))
+
+    def check_free(self) -> None:
+        """See KeyService.check_free."""
+        if self._process == os.getpid() and self._threads.taken.locked():
+            raise Misuse("a signal handler cannot use the keys of a room while it interrupts a call that does")
 
     def create_class(
         self,
@@ -135,7 +141,7 @@ class EmbeddedKeyService:
             max_messages=max_messages,
             max_bytes=max_bytes,
         )
-        with self._case(request, Action.CREATE_CLASS) as case:
+        with self._turn(), self._case(request, Action.CREATE_CLASS) as case:
             self._authorise(case, Resource(data_class=name))
             check_class(wanted)
 
@@ -151,7 +157,7 @@ class EmbeddedKeyService:
     def create_key(self, request: Request, data_class: str) -> Key:
         """See KeyService.create_key."""
         now = utc_now()
-        with self._case(request, Action.CREATE_KEY) as case:
+        with self._turn(), self._case(request, Action.CREATE_KEY) as case:
             self._authorise(case, resource_of_class(self._keystore.snapshot(), data_class))
 
             def decide(snapshot: Snapshot) -> Change:
@@ -172,7 +178,7 @@ class EmbeddedKeyService:
 
     def rotate(self, request: Request, key_id: str) -> Key:
         """See KeyService.rotate."""
-        with self._case(request, Action.ROTATE) as case:
+        with self._turn(), self._case(request, Action.ROTATE) as case:
             key = self._keystore.snapshot().keys.get(key_id)
             self._authorise(case, Resource(key.data_class if key else None, key_id))
 
@@ -198,12 +204,13 @@ class EmbeddedKeyService:
 
     def describe(self, request: Request) -> Description:
         """See KeyService.describe."""
-        with self._case(request, Action.DESCRIBE) as case:
+        with self._turn(), self._case(request, Action.DESCRIBE) as case:
             self._authorise(case, Resource())
             return self._keystore.snapshot().describe(utc_now())
 
     def close(self) -> None:
         """See KeyService.close."""
+        self.check_free()
         # in a forked child, a thread that is not there may hold the lock
         with self._lock if self._process == os.getpid() else nullcontext():
             if self._closed:
@@ -217,10 +224,15 @@ class EmbeddedKeyService:
             for kek in keks.values():
                 closing.callback(kek.close)
 
+    def _turn(self) -> threading.Lock:
+        """This thread's turn, for a whole call: the locks below are not made for a thread that waits for itself."""
+        self._check_usable()
+        self.check_free()
+        return self._threads.taken
+
     @contextmanager
     def _case(self, request: Request, action: Action) -> Iterator[Case]:
         """One request from start to end: what goes wrong is recorded before it is told."""
-        self._check_usable()
         case = Case(request, action)
         try:
             yield case
@@ -344,6 +356,14 @@ class EmbeddedKeyService:
 
     def _who(self, request: Request) -> Who:
         return Who.of(request, self._actor)
+
+
+class Turns(threading.local):
+    """A lock for each thread, taken while that thread is inside: only its own signal handlers can find it so."""
+
+    def __init__(self) -> None:
+        # entered without a bytecode in between, at which an interrupt could leave it taken for ever
+        self.taken = threading.Lock()
 
 
 NOTHING_YET = Resource()

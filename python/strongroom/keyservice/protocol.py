@@ -36,7 +36,8 @@ class KeyService(Protocol):
 
     A data key is released only after its opening entry is durable in the audit trail. Refusals and failures are
     recorded too. Every method may raise AccessDenied, AuditUnavailable, KeystoreUnavailable, RoomTampered, and
-    KeyUnavailable once the service is closed or left behind by a fork.
+    KeyUnavailable once the service is closed or left behind by a fork; and Misuse in a signal handler that interrupts
+    another call of the service, where waiting would never end.
     """
 
     def generate_dek(
@@ -64,6 +65,10 @@ class KeyService(Protocol):
 
     def close_lease(self, lease: Lease, messages: int, byte_count: int, outcome: str) -> None:
         """Record what a lease was used for. `outcome` is a stable word: `ok`, or an error's code."""
+        ...
+
+    def check_free(self) -> None:
+        """Raises Misuse in a signal handler that interrupts a call of this service: ask before you wait for others."""
         ...
 
     def create_class(

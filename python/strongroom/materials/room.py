@@ -88,15 +88,19 @@ class RoomMaterials:
 
     def settle(self, outcome: str = "ended") -> None:
         """Close the leases of what the cache has let go."""
+        self._service.check_free()
         for lease, messages, size in self.cache.drain_retired():
             self._service.close_lease(lease, messages, size, outcome)
 
     def close(self) -> None:
         """Let go of everything, and close every lease."""
+        self._service.check_free()
         self.cache.clear()
         self.settle("closed")
 
     def _fetched(self, key: bytes, messages: int, size: int, lease: _Leasing) -> Any:
+        # others may be fetching this key and wait for what an interrupted call of this thread holds
+        self._service.check_free()
         self.cache.expire()
         fetched = self.cache.get_or_fetch(key, messages, size, lease)
         self.settle()

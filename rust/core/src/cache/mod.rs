@@ -5,7 +5,8 @@
 //!                    │ no                    └ yes, last 10 % of its age ─► first caller fetches, others hit
 //!                    ▼
 //!                  one flight per key ──► fetch, no lock held ──► shelf ──► waiters look again
-//!                                              every entry that leaves the shelf ──► drain_retired
+//!                    │                         every entry that leaves the shelf ──► drain_retired
+//!                    └ asked for from within a fetch ──► fetch apart, shared with nobody
 //! ```
 //!
 //! Time is nanoseconds of the caller's clock (`CLOCK_BOOTTIME`). The latest time that any caller gave counts for
@@ -18,6 +19,7 @@ mod shelf;
 mod tests;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use shelf::{Served, Shelf};
 
@@ -85,7 +87,10 @@ impl<V: Send + Sync> Cache<V> {
     ///
     /// A request that exceeds the limits all by itself gets a value of its own, never shared: split requests of
     /// many messages beforehand. A value with `max_age_ns` 0 is not shared either, and callers of its key fetch
-    /// one after the other: better not to come here with it. `fetch` must not ask this cache for the same key.
+    /// one after the other: better not to come here with it.
+    ///
+    /// Whoever asks from within a `fetch`, as a signal handler does that interrupts one, waits for nobody: the flight
+    /// might be its own, or wait for something that the interrupted one holds. It fetches apart.
     ///
     /// # Errors
     /// What `fetch` says, if no entry can serve. At expiry nothing stale is served, whatever `fetch` says.
@@ -101,6 +106,12 @@ impl<V: Send + Sync> Cache<V> {
             Turn::Lead(flight) => {
                 let fetched = fetch();
                 flight.land(fetched)
+            }
+            Turn::Apart => {
+                let (value, _) = fetch()?;
+                let mut shelf = self.shelf();
+                shelf.misses += 1;
+                Ok(shelf.put_aside(usage, value))
             }
         }
     }
@@ -159,6 +170,7 @@ impl<V: Send + Sync> Cache<V> {
         loop {
             let ahead = match shelf.serve(key, now, usage) {
                 Served::Hit(value) => return Turn::Hit(value),
+                Served::InFlight if shelf.is_flying(thread::current().id()) => return Turn::Apart,
                 Served::InFlight => {
                     shelf = self.landed.wait(shelf).unwrap_or_else(PoisonError::into_inner);
                     continue;
@@ -166,7 +178,7 @@ impl<V: Send + Sync> Cache<V> {
                 Served::Due => true,
                 Served::Nothing => false,
             };
-            shelf.flights.insert(*key);
+            shelf.flights.insert(*key, thread::current().id());
             let purges = shelf.purges;
             return Turn::Lead(Flight { cache: self, key: *key, now, usage, purges, ahead });
         }
@@ -185,6 +197,7 @@ fn lock<V>(shelf: &Mutex<Shelf<V>>) -> MutexGuard<'_, Shelf<V>> {
 enum Turn<'a, V> {
     Hit(Arc<V>),
     Lead(Flight<'a, V>),
+    Apart,
 }
 
 /// The right and duty to fetch one key. It ends on drop, so a panic in `fetch` leaves nobody waiting.

@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::thread::ThreadId;
 
 use super::{Limits, Stats, Usage};
 
 pub(super) struct Shelf<V> {
-    /// Keys that somebody is fetching.
-    pub(super) flights: HashSet<Key>,
+    /// Keys that somebody is fetching, and who.
+    pub(super) flights: HashMap<Key, ThreadId>,
     /// Values that left, each with its whole use.
     pub(super) retired: Vec<(Arc<V>, Usage)>,
     /// How often entries were retired by decision rather than by limits.
@@ -53,7 +54,7 @@ struct Entry<V> {
 impl<V> Shelf<V> {
     pub(super) fn new(capacity: usize) -> Self {
         Shelf {
-            flights: HashSet::new(),
+            flights: HashMap::new(),
             retired: Vec::new(),
             purges: 0,
             misses: 0,
@@ -79,7 +80,7 @@ impl<V> Shelf<V> {
             return self.absent(key);
         }
         let Some(used) = entry.limits.after(entry.used, usage) else { return self.absent(key) };
-        if self.now >= entry.refresh_from && !self.flights.contains(key) {
+        if self.now >= entry.refresh_from && !self.flights.contains_key(key) {
             return Served::Due;
         }
         self.hits += 1;
@@ -90,7 +91,12 @@ impl<V> Shelf<V> {
     }
 
     fn absent(&self, key: &Key) -> Served<V> {
-        if self.flights.contains(key) { Served::InFlight } else { Served::Nothing }
+        if self.flights.contains_key(key) { Served::InFlight } else { Served::Nothing }
+    }
+
+    /// Whether this thread is fetching something.
+    pub(super) fn is_flying(&self, thread: ThreadId) -> bool {
+        self.flights.values().any(|&flying| flying == thread)
     }
 
     /// Shares `value` under `key`, unless its limits leave nothing to share.

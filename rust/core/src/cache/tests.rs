@@ -106,6 +106,36 @@ fn a_fetch_of_one_key_does_not_hold_up_another() {
 }
 
 #[test]
+fn whoever_asks_from_within_a_fetch_waits_for_nobody() {
+    let cache = Cache::new(4);
+    let (entered, other_flies) = mpsc::channel();
+    let (release, wait) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let cache = &cache;
+        let other = scope.spawn(move || {
+            cache.get_or_fetch(&[9; 32], 0, ONE, || {
+                entered.send(()).unwrap();
+                wait.recv().unwrap();
+                Ok::<_, ()>((1, ROOMY))
+            })
+        });
+        let outer = cache.get_or_fetch(&KEY, 0, ONE, || {
+            other_flies.recv().unwrap();
+            assert_eq!(fetched(cache, 0, 3), Ok(3), "its own flight");
+            let others = cache.get_or_fetch(&[9; 32], 0, ONE, || Ok::<_, ()>((4, ROOMY)));
+            assert_eq!(others.as_deref(), Ok(&4), "the flight of somebody who may wait for us");
+            release.send(()).unwrap();
+            Ok::<_, ()>((2, ROOMY))
+        });
+        assert_eq!(outer.as_deref(), Ok(&2));
+        assert_eq!(other.join().unwrap().as_deref(), Ok(&1));
+    });
+    assert_eq!(fetched(&cache, 0, 5), Ok(2), "what was fetched apart is not shared");
+    assert_eq!(retired(&cache), [(3, ONE), (4, ONE)]);
+    assert_eq!(cache.stats().misses, 4);
+}
+
+#[test]
 fn after_a_failed_fetch_each_waiter_tries_for_itself() {
     let cache = Cache::<()>::new(4);
     let tries = AtomicUsize::new(0);
