@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS: tuple[str, ...] = ("bugs", "crash")
+PROGRAMS: tuple[str, ...] = ("bugs", "concurrency", "crash")
 
 
 def main() -> None:
