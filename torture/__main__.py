@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS: tuple[str, ...] = ("bugs", "concurrency", "crash")
+PROGRAMS: tuple[str, ...] = ("bugs", "concurrency", "crash", "differential")
 
 
 def main() -> None:
