@@ -118,9 +118,10 @@ def test_planted_comparisons_are_found(line: str) -> None:
 
 
 def test_comparisons_that_take_constant_time_would_be_found_if_they_did_not() -> None:
-    plain = [
-        line for path in sorted(RUST.rglob("src/**/*.rs")) for line in made_plain(rust_without_tests(path.read_text()))
-    ]
+    rust = [made_plain(rust_without_tests(path.read_text())) for path in sorted(RUST.rglob("src/**/*.rs"))]
+    python = [made_plain(path.read_text()) for path in sorted(ROOT.glob("python/**/*.py"))]
+    # the door to Python names nothing: its callers do
+    plain = [line for lines in rust + python for line in lines if line != "left == right"]
     assert len(plain) >= 4
     assert [line for line in plain if not plain_comparisons(line)] == []
 
