@@ -15,7 +15,7 @@ from strongroom.errors import RoomUnsafe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_private", "create_private", "directory_descriptor", "sync_directory", "write_private"]
+__all__ = ["NOT_OURS", "check_private", "create_private", "directory_descriptor", "sync_directory", "write_private"]
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -78,3 +78,6 @@ def check_private(home: Path) -> None:
 
 FILE_MODE = 0o600
 DIRECTORY_MODE = 0o700
+# what taking a JSON document apart raises when it is not one that we wrote: other text, other types, and numbers,
+# characters and depths that no writer of ours knows
+NOT_OURS = (ValueError, KeyError, TypeError, OverflowError, RecursionError)

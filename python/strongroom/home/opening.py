@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink
 from strongroom.errors import RoomNotFound, RoomTampered, UnsupportedFormat
-from strongroom.files import check_private
+from strongroom.files import NOT_OURS, check_private
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
     AUDIT_FILE,
@@ -71,7 +71,7 @@ def read_room_id(home: Path) -> str:
             )
         if not ROOM_ID.fullmatch(room_id):
             raise ValueError(room_id)
-    except (ValueError, KeyError, TypeError) as error:
+    except NOT_OURS as error:
         raise RoomTampered(f"{ROOM_FILE} is not what a room's looks like: put back a copy of it") from error
     return str(room_id)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.crypto import ct_eq
 from strongroom.errors import AuthenticationFailed, KeystoreUnavailable, RoomTampered
-from strongroom.files import DIRECTORY_MODE, FILE_MODE, write_private
+from strongroom.files import DIRECTORY_MODE, FILE_MODE, NOT_OURS, write_private
 from strongroom.keys import length_prefixed
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Anchor:
             document = json.loads(content)
             mark = Mark(int(document["epoch"]), bytes.fromhex(document["set_mac"]))
             self._key.verify(self._said(mark), bytes.fromhex(document["mac"]))
-        except (ValueError, KeyError, TypeError, AuthenticationFailed) as error:
+        except (*NOT_OURS, AuthenticationFailed) as error:
             raise RoomTampered(f"the epoch anchor {self._path} was changed") from error
         return mark
 

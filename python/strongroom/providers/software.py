@@ -7,7 +7,6 @@ recommended option; a key file and a recovery kit are random already and go thro
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.crypto import Kdf, RootKey
 from strongroom.errors import AuthenticationFailed, BadPassphrase, RoomTampered, UnsupportedFormat
+from strongroom.files import NOT_OURS
 from strongroom.keys import root_binding
 
 if TYPE_CHECKING:
@@ -87,12 +87,7 @@ def open_sealed_root(content: bytes, room_id: str, secrets: Iterable[tuple[Secre
             if entry.kind != kind:
                 continue
             try:
-                key = RootKey.unseal(
-                    entry.sealed,
-                    secret,
-                    entry.derivation(),
-                    root_binding(room_id, version, entry.kind, entry.parameters),
-                )
+                key = RootKey.unseal(entry.sealed, secret, entry.derivation(), entry.binding(room_id, version))
             except AuthenticationFailed:
                 continue
             return SoftwareRoot(key, version)
@@ -112,10 +107,8 @@ class Entry:
         try:
             name, salt = self.parameters["kdf"], bytes.fromhex(str(self.parameters["salt"]))
             cost = tuple(int(self.parameters[part]) for part in ARGON2_COST) if name == "argon2id" else ()
-        except (ValueError, KeyError, TypeError) as error:
-            raise RoomTampered(
-                f"root.json: the entry {self.kind!r} was changed: put back a copy of the file"
-            ) from error
+        except NOT_OURS as error:
+            raise self.changed() from error
         match name:
             case "argon2id":
                 return argon2id(salt, *cost)
@@ -123,6 +116,17 @@ class Entry:
                 return Kdf.hkdf_sha256(salt)
             case unknown:
                 raise UnsupportedFormat(f"root.json names a key derivation that is not known: {unknown!r}")
+
+    def binding(self, room_id: str, version: int) -> bytes:
+        """What the sealed root is bound to. Raises RoomTampered."""
+        try:
+            return root_binding(room_id, version, self.kind, self.parameters)
+        except NOT_OURS as error:
+            raise self.changed() from error
+
+    def changed(self) -> RoomTampered:
+        """The error for an entry that nobody here has written."""
+        return RoomTampered(f"root.json: the entry {self.kind!r} was changed: put back a copy of the file")
 
     def to_json(self) -> dict[str, object]:
         """The entry as it stands in `root.json`."""
@@ -161,7 +165,7 @@ def parse(content: bytes, room_id: str) -> tuple[int, list[Entry]]:
             for entry in document["entries"]
         ]
         found, version = document["room"], int(document["root_version"])
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except NOT_OURS as error:
         raise RoomTampered("root.json is not what a room's root looks like: put back a copy of it") from error
     if found != room_id:
         raise RoomTampered("root.json belongs to another room")

@@ -74,6 +74,20 @@ def test_what_is_no_root_is_refused(content: bytes) -> None:
         open_sealed_root(content, ROOM, [KEY])
 
 
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"format": 1, "room": "x", "entries": [], "root_version": 1e400}']
+)
+def test_depths_and_numbers_beyond_sense_are_refused(content: bytes) -> None:
+    with pytest.raises(RoomTampered):
+        open_sealed_root(content, ROOM, [KEY])
+
+
+@pytest.mark.parametrize(("name", "value"), [("memory_kib", float("inf")), ("\ud800", "y"), ("x", "\ud800")])
+def test_parameters_that_cannot_be_spelt_are_refused(sealed: bytes, name: str, value: object) -> None:
+    with pytest.raises(RoomTampered, match="was changed"):
+        open_sealed_root(changed(sealed, ("entries", 0, "parameters", name), value), ROOM, [WORD])
+
+
 @pytest.mark.parametrize("salt", ["zz", "", 7])
 def test_broken_parameters_are_refused(sealed: bytes, salt: object) -> None:
     with pytest.raises((RoomTampered, BadPassphrase)):
