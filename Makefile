@@ -54,6 +54,21 @@ test-python: build ## the tests of the package, the architecture and the docs
 	tools/needs.sh tests
 	pytest --quiet -rs
 
+.PHONY: fuzz
+fuzz: build ## run every fuzz target, with a nightly compiler: some minutes; more with `python -m torture fuzz`
+	tools/needs.sh fuzz
+	python -m torture fuzz
+
+.PHONY: fuzz-seeds
+fuzz-seeds: build ## put the smallest inputs of all that fuzzing has found into fuzz/seeds
+	tools/needs.sh fuzz
+	tools/fuzz_seeds.sh
+
+.PHONY: sanitize
+sanitize: build ## the bindings under AddressSanitizer, the core under ThreadSanitizer: some minutes
+	tools/needs.sh sanitize
+	tools/sanitize.sh
+
 .PHONY: bench
 bench: build ## measure every path against the limit and every peer, on a quiet machine: half an hour
 	tools/needs.sh bench

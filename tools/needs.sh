@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks what the build needs, with `tests` what the tests need, with `bench` what benchmarks need; installs from Debian only what is missing.
+# Checks what the build needs, with `tests` what the tests need, with `bench` what benchmarks need, with `fuzz` and `sanitize` what those need; installs from Debian only what is missing.
 set -euo pipefail
 
 main() {
@@ -8,7 +8,9 @@ main() {
         tests) tests ;;
         bench) bench ;;
         counts) counts ;;
-        *) fail "usage: needs.sh [build|tests|counts|bench]" ;;
+        fuzz) fuzz ;;
+        sanitize) sanitize ;;
+        *) fail "usage: needs.sh [build|tests|counts|bench|fuzz|sanitize]" ;;
     esac
 }
 
@@ -32,6 +34,22 @@ tests() {
 counts() {
     # callgrind counts the instructions of a program
     command -v valgrind >/dev/null || install valgrind || fail "valgrind is needed to count instructions"
+}
+
+fuzz() {
+    nightly
+    # half a minute of a core, once
+    cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet cargo-fuzz
+}
+
+sanitize() {
+    nightly
+    # the thread sanitizer needs a standard library that was built with it
+    rustup component add --toolchain nightly rust-src >/dev/null 2>&1 || fail "rust-src of the nightly compiler is needed"
+}
+
+nightly() {
+    cargo +nightly --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
 }
 
 bench() {
