@@ -47,11 +47,15 @@ threads() {
 }
 
 sanitized() {
-    local sanitizer=$1 std=()
+    local sanitizer=$1 std=() flags="-Zsanitizer=$1 -Cforce-frame-pointers=yes"
     shift
-    # a race is only seen between instrumented accesses, and the standard library holds the locks
-    [ "$sanitizer" = address ] || std=(-Zbuild-std)
-    RUSTFLAGS="-Zsanitizer=$sanitizer -Cforce-frame-pointers=yes" \
+    case $sanitizer in
+        # a race is only seen between instrumented accesses, and the standard library holds the locks
+        thread) std=(-Zbuild-std) ;;
+        # the C compiler's runtime may be older than the compiler's LLVM, and lack its helpers for large stack frames
+        address) flags+=" -Cllvm-args=-asan-max-inline-poisoning-size=100000" ;;
+    esac
+    RUSTFLAGS="$flags" \
         cargo +nightly "$1" --quiet "${std[@]}" --target "$TRIPLE" --target-dir "target/sanitize/$sanitizer" "${@:2}"
 }
 
