@@ -13,7 +13,7 @@ for seeds in fuzz/seeds/*; do
     target=$(basename "$seeds")
     kept=$(mktemp -d)
     mkdir -p "fuzz/corpus/$target"
-    "$BUILT"/*/release/"$target" -merge=1 -max_len="$LONGEST" "$kept" "$seeds" "fuzz/corpus/$target" 2>/dev/null
+    "$BUILT"/*/release/"$target" -set_cover_merge=1 -use_counters=0 -max_len="$LONGEST" "$kept" "$seeds" "fuzz/corpus/$target" 2>/dev/null
     rm -r "$seeds"
     mv "$kept" "$seeds"
     chmod 755 "$seeds"

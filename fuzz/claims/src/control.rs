@@ -1,5 +1,5 @@
-//! A parser with two planted faults, which a run that means anything must find: it believes a length before the bytes
-//! are there, and it knows a message by its first byte.
+//! A parser with a planted fault, which a run that means anything must find: it believes a length before the bytes are
+//! there.
 
 use crate::memory::within;
 
