@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -173,3 +174,14 @@ def test_a_file_that_shrank_is_noticed(tmp_path: Path, plaintext: bytes) -> None
 def crypto_body_length(plaintext_bytes: int) -> int:
     frames = -(-plaintext_bytes // FRAME)
     return plaintext_bytes + (frames - 1) * 32 + 40
+
+
+def test_a_closed_file_object_lets_go_of_its_key(tmp_path: Path) -> None:
+    write(tmp_path / "message", b"plaintext")
+    ranged = reader(tmp_path / "message")
+    file = buffered(ranged, "message")
+    raw, held = file.raw, sys.getrefcount(ranged)
+    file.close()
+    assert sys.getrefcount(ranged) == held - 1
+    with pytest.raises(Misuse, match="closed"):
+        raw.pread(1, 0)

@@ -35,7 +35,7 @@ class MessageReader(io.RawIOBase):
     """
 
     def __init__(self, reader: RangedReader, buffer_size: int, name: str) -> None:
-        self._reader = reader
+        self._reader: RangedReader | None = reader
         self._frame_length = reader.frame_length
         self._buffer_size = buffer_size
         self._at = 0
@@ -53,11 +53,11 @@ class MessageReader(io.RawIOBase):
 
     def readinto(self, out: Buffer) -> int:
         """Read into a buffer; 0 at the end."""
-        self._open()
+        reader = self._open()
         most = memoryview(out).nbytes
         if most <= self._buffer_size:
             most = self._to_frame_end(most)
-        count = self._reader.read_into(self._at, out, most)
+        count = reader.read_into(self._at, out, most)
         self._at = self._expected = self._at + count
         return count
 
@@ -70,9 +70,9 @@ class MessageReader(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         """Read at most `size` bytes, or all that is left."""
-        self._open()
-        left = max(len(self._reader) - self._at, 0)
-        data = self._reader.read(self._at, left if size is None or size < 0 else size)
+        reader = self._open()
+        left = max(len(reader) - self._at, 0)
+        data = reader.read(self._at, left if size is None or size < 0 else size)
         self._at += len(data)
         return data
 
@@ -80,11 +80,11 @@ class MessageReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to a position of the plaintext."""
-        self._open()
+        reader = self._open()
         if whence == io.SEEK_CUR:
             offset += self._at
         elif whence == io.SEEK_END:
-            offset += len(self._reader)
+            offset += len(reader)
         elif whence != io.SEEK_SET:
             raise Misuse("there is no such position")
         if offset < 0:
@@ -99,12 +99,18 @@ class MessageReader(io.RawIOBase):
 
     def pread(self, size: int, offset: int) -> bytes:
         """Read from a position without moving; any number of threads may do so at once."""
-        self._open()
-        return self._reader.read(offset, size)
+        return self._open().read(offset, size)
 
-    def _open(self) -> None:
-        if self.closed:
+    def close(self) -> None:
+        """Let go of the file and of its key, whoever may still hold this object."""
+        self._reader = None
+        super().close()
+
+    def _open(self) -> RangedReader:
+        reader = self._reader
+        if reader is None:
             raise Misuse("the file is closed")
+        return reader
 
 
 class MessageFileWriter(io.RawIOBase):
