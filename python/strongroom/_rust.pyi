@@ -43,7 +43,7 @@ class DataKey:
     def from_caller(key: Buffer) -> DataKey: ...
     def __len__(self) -> int: ...
 
-def ct_eq(left: bytes, right: bytes) -> bool:
+def ct_eq(mac: bytes, other: bytes) -> bool:
     """Whether both are the same bytes; compared in constant time."""
 
 @final

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "python" / "strongroom"
 CORE = ROOT / "rust" / "core" / "src"
+GUARDED = (
+    "tag|mac|hmac|commitment|signature|digest|secret|passphrase|password|entropy"
+    "|data_key|content_key|root_key|mac_key|kek|prk"
+)
 
 
 def foreign_imports(package: Path, doors: Mapping[str, Collection[str]]) -> list[str]:
@@ -99,9 +103,9 @@ def rust_uses(rust: Path, pattern: str, may: Collection[str]) -> list[str]:
 
 
 def plain_comparisons(code: str) -> list[str]:
-    """`==` or `!=` on something named like an authenticator, or on an exposed secret: these must take constant time."""
-    operand = r"[\w.\[\]()*&]*?(?:tag|mac|hmac|commitment|signature)(?:\(\))?"
-    named = rf"(?:\b{operand}\s*[=!]=(?!=))|(?:[=!]=\s*[&*]*{operand}(?![\w(.]))"
+    """`==` on something named like a secret or an authenticator, or on an exposed secret: these must take constant time."""
+    operand = rf"[\w.\[\]()*&]*?(?:{GUARDED})(?:\(\))?"
+    named = rf"(?:\b{operand}\s*[=!]=(?!=))|(?:[=!]=\s*[&*]*{operand}(?![\w(.]))|(?:\b{operand}\.(?:eq|ne)\()"
     exposed = r"\bexpose\(\).*[=!]=|[=!]=.*\bexpose\(\)"
     return [line.strip() for line in code.splitlines() if re.search(f"{named}|{exposed}", line)]
 
@@ -124,6 +128,30 @@ def arguments(code: str) -> list[str]:
         else:
             found[-1] += character
     return [" ".join(argument.split()) for argument in found if argument.strip()]
+
+
+def other_comparisons(code: str) -> list[str]:
+    """Constant-time comparisons of others: there is one here, so that there is one to look at."""
+    names = "ConstantTimeEq|verify_slices_are_equal|compare_digest|bytes_eq|CRYPTO_memcmp|fixed_time_eq"
+    return [line.strip() for line in code.splitlines() if re.search(rf"\b(?:{names})\b", line)]
+
+
+def compared_by_field(source: str) -> list[str]:
+    """Python dataclasses with a guarded field that are compared field by field, which is by `==`. Wrapped keys are not secret."""
+    return [
+        f"{node.name}.{field.target.id}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef) and any(compares(decorator) for decorator in node.decorator_list)
+        for field in node.body
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if re.search(rf"(?<!wrapped_)(?:{GUARDED})$", field.target.id) and "bytes" in ast.unparse(field.annotation)
+    ]
+
+
+def compares(decorator: ast.expr) -> bool:
+    """Whether this makes a class a dataclass with `==`."""
+    text = ast.unparse(decorator)
+    return text.startswith("dataclass") and "eq=False" not in text
 
 
 def strip_rust(source: str) -> str:

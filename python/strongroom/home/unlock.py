@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Unlock:
     """Where the secret that opens a room comes from. With nothing set, the environment is asked.
 

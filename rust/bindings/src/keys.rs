@@ -62,8 +62,8 @@ impl DataKey {
 /// Whether both are the same bytes; compared in constant time.
 #[pyfunction]
 #[pyo3(name = "ct_eq")]
-pub(crate) fn same_bytes(left: &[u8], right: &[u8]) -> bool {
-    ct_eq(left, right)
+pub(crate) fn same_bytes(mac: &[u8], other: &[u8]) -> bool {
+    ct_eq(mac, other)
 }
 
 /// A wrapped DEK as it stands in a header.

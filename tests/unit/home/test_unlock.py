@@ -1,5 +1,6 @@
 import os
 import pickle
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -108,4 +109,4 @@ def test_secrets_neither_show_nor_travel() -> None:
         with pytest.raises(Misuse, match="pickled"):
             pickle.dumps(carrying)
     travelling = Unlock(key_file="k", passphrase_file="p")
-    assert pickle.loads(pickle.dumps(travelling)) == travelling
+    assert asdict(pickle.loads(pickle.dumps(travelling))) == asdict(travelling)
