@@ -368,6 +368,24 @@ fn decryption_resumes_and_replaces() {
 }
 
 #[test]
+fn what_a_killed_decryption_has_left_goes_unless_another_is_at_work() {
+    let place = small_tree();
+    fresh(&place);
+    decrypt(&place.encrypted, &place.decrypted, Existing::Refuse).unwrap();
+    let left = place.decrypted.join(".strongroom-0123456789abcdef.tmp");
+    let own = place.decrypted.join(".strongroom-notes.tmp");
+    fs::write(&left, b"a whole file that did not come to replace another").unwrap();
+    fs::write(&own, b"of somebody else").unwrap();
+    let other = fs::File::open(&place.decrypted).unwrap();
+    other.lock_shared().unwrap();
+    decrypt(&place.encrypted, &place.decrypted, Existing::Resume).unwrap();
+    assert!(left.exists());
+    drop(other);
+    decrypt(&place.encrypted, &place.decrypted, Existing::Resume).unwrap();
+    assert!(!left.exists() && own.exists());
+}
+
+#[test]
 fn links_planted_in_the_target_are_not_followed() {
     let place = small_tree();
     fresh(&place);

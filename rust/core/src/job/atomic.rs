@@ -190,8 +190,9 @@ pub(super) fn temporary_name() -> Result<OsString> {
 
 /// Whether a name is one that an interrupted writer may have left.
 pub fn is_temporary(name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
+    let name = name.as_bytes().strip_prefix(TEMPORARY_PREFIX.as_bytes());
+    let random = name.and_then(|name| name.strip_suffix(TEMPORARY_SUFFIX.as_bytes()));
+    random.is_some_and(|random| random.len() == 16 && random.iter().all(u8::is_ascii_hexdigit))
 }
 
 const TEMPORARY_PREFIX: &str = ".strongroom-";

@@ -14,6 +14,7 @@ use super::lines::More;
 use super::opened::Opened;
 use super::path::TreePath;
 use super::small::{Asking, Desk, Message};
+use super::sweep::{Presence, sweep};
 use super::verify::{announce, size};
 use super::{DecryptOptions, Existing, Failure, KeySource, Report, Selection, is_everyones, restore, walk};
 use crate::error::{Error, Result};
@@ -120,7 +121,14 @@ fn tree(
     // 1. directories, open to us alone
     let mut report = Report { tree: opened.head.tree, ..Report::default() };
     let directories = job.directories(&selected)?;
-    // 2. files
+    // 2. what a killed run has left in them; then files
+    let _presence = Presence::enter(target.fd(), || match options.existing {
+        Existing::Refuse => Ok(()),
+        Existing::Resume | Existing::Replace => {
+            let made = directories.iter().map(|(path, _)| path.as_bytes().to_vec());
+            sweep(&target, made.chain([Vec::new()]))
+        }
+    })?;
     let files: Vec<&Entry> = selected.iter().copied().filter(|entry| entry.file().is_some()).collect();
     announce(&files, control);
     job.files(files, control)?;

@@ -25,6 +25,7 @@ mod select;
 mod site;
 mod small;
 mod standing;
+mod sweep;
 mod verify;
 mod walk;
 mod work;

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, flock};
+use rustix::fs::{AtFlags, FlockOperation, Mode, flock};
 use rustix::io::Errno;
 
 use super::Existing;
@@ -14,8 +14,8 @@ use super::beneath::{self, Beneath};
 use super::entry::Entry;
 use super::path::{OWN_DIRECTORY, TreePath};
 use super::standing::refuse_foreign;
+use super::sweep::sweep;
 use crate::error::{Error, Result};
-use crate::job::is_temporary;
 
 /// An encrypted tree that this run may write. The lock goes with it.
 pub(super) struct Site {
@@ -73,29 +73,11 @@ impl Site {
         }
     }
 
-    /// Removes the temporary files that a killed run may have left where the file system cannot do without names.
+    /// Removes the temporary files that a killed run may have left.
     pub(super) fn sweep<'a>(&self, directories: impl Iterator<Item = &'a Entry>) -> Result<()> {
         let outputs: HashSet<Vec<u8>> =
             directories.map(|entry| entry.path.directory_output().as_bytes().to_vec()).collect();
-        for directory in outputs.into_iter().chain([Vec::new(), OWN_DIRECTORY.to_vec()]) {
-            let swept = self.sweep_directory(&directory);
-            swept.map_err(|errno| beneath::io("sweep", &self.root.called(&directory), errno))?;
-        }
-        Ok(())
-    }
-
-    fn sweep_directory(&self, directory: &[u8]) -> Result<(), Errno> {
-        use std::os::unix::ffi::OsStrExt as _;
-        let (fd, names) = match self.root.list(directory) {
-            Err(Errno::NOENT) => return Ok(()),
-            listed => listed?,
-        };
-        for (name, kind) in names {
-            if is_temporary(std::ffi::OsStr::from_bytes(&name)) && kind != FileType::Directory {
-                rustix::fs::unlinkat(&fd, &*name, AtFlags::empty())?;
-            }
-        }
-        Ok(())
+        sweep(&self.root, outputs.into_iter().chain([Vec::new(), OWN_DIRECTORY.to_vec()]))
     }
 
     /// Removes outputs of an earlier run that nothing names any more, deepest first. Tells how many went.
