@@ -7,7 +7,6 @@ import shlex
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from strongroom.errors import RoomUnsafe
@@ -19,9 +18,14 @@ __all__ = ["NOT_OURS", "check_private", "create_private", "directory_descriptor"
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, mode 0600, so that a crash leaves the old content or the new, durable on return."""
-    beside = path.with_name(f".{path.name}.{token_hex(8)}")
+    """Put `data` at `path`, mode 0600, so that a crash leaves the old content or the new, durable on return.
+
+    The caller sees to it that nobody else writes `path` meanwhile: so what a crash leaves beside it has one name, and goes
+    with the next writer.
+    """
+    beside = path.with_name(f".{path.name}.new")
     try:
+        beside.unlink(missing_ok=True)
         create_private(beside, data)
         beside.replace(path)
     except BaseException:

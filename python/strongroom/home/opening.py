@@ -19,6 +19,7 @@ from strongroom.home.places import (
     anchors_directory,
     as_home,
     os_user,
+    os_user_beside,
 )
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keyservice import EmbeddedKeyService
@@ -50,7 +51,8 @@ def open_room(home: StrPath | None = None, unlock: Unlock | None = None) -> Embe
         undo.callback(keystore.close)
         sink = JsonLinesSink(place / AUDIT_DIRECTORY / AUDIT_FILE, actor)
         undo.callback(sink.close)
-        policy = OwnerPolicy(keystore.snapshot().owner, actor)
+        owner = keystore.snapshot().owner
+        policy = OwnerPolicy(owner, os_user_beside(owner))
         service = EmbeddedKeyService(keystore, root, policy, sink, room_id=room_id, actor=actor)
         undo.pop_all()
     return service

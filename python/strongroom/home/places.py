@@ -40,8 +40,17 @@ def as_home(home: str | bytes | os.PathLike[str] | os.PathLike[bytes] | None) ->
 
 def os_user() -> str:
     """The user whom this process acts for, from the kernel and the password database, never from the environment."""
-    number = os.geteuid()
     try:
-        return pwd.getpwuid(number).pw_name
+        return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        return f"uid:{number}"
+        return nameless_user()
+
+
+def os_user_beside(owner: str) -> str:
+    """The same, to be compared with the owner of a room: who made it where the database named nobody owns it."""
+    return owner if owner == nameless_user() else os_user()
+
+
+def nameless_user() -> str:
+    """What a user is called whom the password database does not name, or cannot."""
+    return f"uid:{os.geteuid()}"

@@ -5,10 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rooms import CONTEXT, REQUEST, MadeRoom
+from rooms import CONTEXT, REQUEST, MadeRoom, make_room
 from strongroom.crypto import Secret
 from strongroom.errors import (
     BadPassphrase,
+    KeystoreUnavailable,
     Misuse,
     RoomExists,
     RoomLocked,
@@ -19,6 +20,35 @@ from strongroom.errors import (
     UnsupportedFormat,
 )
 from strongroom.home import Unlock, default_home, init_room, open_room, read_room_id
+
+
+def test_who_had_no_name_when_the_room_was_made_owns_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    with monkeypatch.context() as nameless:
+        nameless.setattr("pwd.getpwuid", nobody)
+        room = make_room(tmp_path)
+    service = room.open()
+    service.generate_dek(REQUEST, "default", CONTEXT)
+    service.close()
+
+
+def test_a_keystore_whose_tables_cannot_be_made_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.keystore.migrate.MIGRATIONS", tmp_path / "missing")
+    with pytest.raises(KeystoreUnavailable, match="tables"):
+        make_room(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_crash_left_beside_the_anchor_goes_with_the_next_one(room: MadeRoom, state: Path) -> None:
+    left = state / "anchors" / f".{room.room_id}.new"
+    left.write_bytes(b"half an anch")
+    service = room.open()
+    service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
+    service.close()
+    assert not left.exists()
+    room.open().close()
 
 
 def test_a_new_room_has_one_class_and_one_key(room: MadeRoom) -> None:
