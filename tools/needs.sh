@@ -29,6 +29,8 @@ build() {
 tests() {
     # strace kills a process at a chosen system call
     command -v strace >/dev/null || install strace || echo "needs: no strace here: the tests that use it are skipped"
+    # disks whose power fails are cloned on XFS
+    command -v mkfs.xfs >/dev/null || install xfsprogs || echo "needs: no xfsprogs here: the tests that use it are skipped"
 }
 
 counts() {

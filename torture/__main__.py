@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS: tuple[str, ...] = ("bugs", "concurrency", "crash", "differential", "fuzz", "room_files")
+PROGRAMS: tuple[str, ...] = ("bugs", "concurrency", "crash", "differential", "fuzz", "power", "room_files", "syscalls")
 
 
 def main() -> None:
