@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from builds import HAS_ARGON2ID
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -38,7 +39,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "passphrase").write_bytes("grün ist die Hoffnung\n".encode())
     init_room(
         tmp_path / "room",
-        Unlock(passphrase_file=tmp_path / "passphrase"),
+        Unlock(passphrase_file=tmp_path / "passphrase") if HAS_ARGON2ID else Unlock(),
         make_key_file=tmp_path / "key",
         recovery_file=tmp_path / "recovery",
     )
@@ -79,7 +80,11 @@ def run_tool(folder, option, secret):
 def test_each_secret_decrypts_without_this_package(folder, service, option, secret):
     write_message(folder, service, b"a plaintext of some frames" * 9)
     service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
-    assert run_tool(folder, option, secret).stderr == ""
+    said = run_tool(folder, option, secret).stderr
+    if option == "--passphrase-file" and not HAS_ARGON2ID:
+        assert said == "the room has no passphrase\n"
+        return
+    assert said == ""
     assert (folder / "plaintext").read_bytes() == b"a plaintext of some frames" * 9
 
 

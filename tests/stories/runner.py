@@ -1,7 +1,8 @@
 """Runs a story: a text file of commands and what they must print.
 
     Guards against: a sentence that names the defect.     the head, up to the first empty line
-    Needs: room mount   optional: a room, unlocked by STRONGROOM_KEY_FILE (../key) or ../passphrase; the right to mount
+    Needs: room mount   optional: a room, unlocked by STRONGROOM_KEY_FILE (../key) or ../passphrase; the right to mount;
+                        `argon2id`: a build that takes passphrases
     $ COMMAND           a bash command, with pipefail
     tty$ COMMAND        the same at a terminal; stdout and stderr are one there
     < TEXT              a line for its standard input; at a terminal it is typed when a prompt waits
@@ -28,6 +29,8 @@ import termios
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from builds import HAS_ARGON2ID
 
 HERE = Path(__file__).parent
 TIMEOUT = 120
@@ -107,7 +110,9 @@ def make_room(folder: Path) -> None:
     passphrase = folder / "passphrase"
     passphrase.write_text("correct horse battery staple\n")
     passphrase.chmod(0o600)
-    seals = ["--passphrase-file", str(passphrase), "--make-key-file", str(folder / "key")]
+    seals = ["--make-key-file", str(folder / "key")]
+    if HAS_ARGON2ID:
+        seals += ["--passphrase-file", str(passphrase)]
     subprocess.run(
         ["strongroom", "init", "--no-recovery", *seals], env=environment(folder), check=True, capture_output=True
     )

@@ -6,7 +6,8 @@ import threading
 import time
 
 import pytest
-from strongroom.crypto import Kdf, RootKey, Secret, bench_limit, bench_messages, memory_status
+from builds import IS_FIPS
+from strongroom.crypto import Kdf, RootKey, Secret, bench_limit, bench_messages, build_info, memory_status
 from strongroom.errors import Misuse
 
 CORE_DUMPS = """
@@ -24,6 +25,13 @@ def test_core_dumps_can_be_refused() -> None:
     subprocess.run([sys.executable, "-c", CORE_DUMPS], check=True)
 
 
+def test_the_build_names_its_cryptographic_module() -> None:
+    facts = build_info()
+    assert facts["crypto_library"] == ("AWS-LC FIPS" if IS_FIPS else "AWS-LC")
+    assert len(facts["crypto_version"].split(".")) == 3
+    assert (facts["fips_mode"], facts["self_test"]) == ("on" if IS_FIPS else "off", "passed")
+
+
 def test_memory_status_counts_the_pages_of_keys() -> None:
     before = memory_status()
     # more than fit the pages that earlier tests left free
@@ -35,6 +43,7 @@ def test_memory_status_counts_the_pages_of_keys() -> None:
     assert len(held) == 5000
 
 
+@pytest.mark.argon2id
 def test_other_threads_run_during_argon2() -> None:
     turns, stop = [], threading.Event()
 

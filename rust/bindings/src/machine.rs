@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use strongroom_core::job::{AtomicFile, Replace, SourceFile, limit};
+use strongroom_core::primitives::module;
 
 use crate::buffer::Borrowed;
 use crate::error::to_py;
@@ -25,12 +26,16 @@ pub(crate) fn memory_status() -> BTreeMap<&'static str, u64> {
     facts
 }
 
-/// What this extension was built from.
+/// What this extension was built from, and whether its cryptographic module passes its own tests now.
 #[pyfunction]
-pub(crate) fn build_info() -> BTreeMap<&'static str, &'static str> {
+pub(crate) fn build_info(py: Python<'_>) -> BTreeMap<&'static str, &'static str> {
+    let passes = py.detach(module::self_test).is_ok();
     BTreeMap::from([
         ("core", env!("CARGO_PKG_VERSION")),
-        ("crypto_library", "AWS-LC"),
+        ("crypto_library", module::NAME),
+        ("crypto_version", module::version()),
+        ("fips_mode", if module::is_fips() { "on" } else { "off" }),
+        ("self_test", if passes { "passed" } else { "failed" }),
         ("profile", if cfg!(debug_assertions) { "debug" } else { "release" }),
     ])
 }

@@ -88,6 +88,7 @@ def test_a_journal_that_goes_away_is_no_reason_to_refuse(room: MadeRoom) -> None
     room.open().close()
 
 
+@pytest.mark.argon2id
 def test_each_of_passphrase_key_file_and_kit_opens(tmp_path: Path) -> None:
     made = init_room(
         tmp_path / "room",

@@ -1,4 +1,4 @@
-//! The sole door to the crypto crates: aws-lc-rs, and argon2 which it lacks.
+//! The sole door to the crypto crates: aws-lc-rs, and argon2 which it lacks (left out of FIPS builds).
 
 pub mod aead;
 pub mod argon2;
@@ -7,6 +7,7 @@ pub mod ecdh;
 pub mod ecdsa;
 pub mod hkdf;
 pub mod hmac;
+pub mod module;
 pub mod output;
 pub mod pem;
 pub mod rng;

@@ -165,15 +165,26 @@ mod tests {
     #[test]
     fn a_root_opens_with_its_secret_and_way() {
         let (secret, root) = (random(32), RootKey::generate().unwrap());
-        for kdf in [hkdf(b"salt"), argon2(64)] {
+        let (kdfs, other) = match cfg!(feature = "fips") {
+            false => (vec![hkdf(b"salt"), argon2(64)], argon2(128)),
+            true => (vec![hkdf(b"salt")], hkdf(b"other")),
+        };
+        for kdf in kdfs {
             let sealed = root.seal(&secret, &kdf, b"aad").unwrap();
             assert_eq!(sealed.len(), 12 + 32 + 16);
             assert!(same(&RootKey::unseal(&sealed, &secret, &kdf, b"aad").unwrap().0, &root.0));
             refused(&RootKey::unseal(&sealed, &random(32), &kdf, b"aad"));
             refused(&RootKey::unseal(&sealed, &secret, &hkdf(b"tlas"), b"aad"));
-            refused(&RootKey::unseal(&sealed, &secret, &argon2(128), b"aad"));
+            refused(&RootKey::unseal(&sealed, &secret, &other, b"aad"));
             refused(&RootKey::unseal(&sealed, &secret, &kdf, b"aae"));
         }
+    }
+
+    #[test]
+    #[cfg(feature = "fips")]
+    fn a_fips_build_takes_no_passphrase() {
+        let sealed = RootKey::generate().unwrap().seal(&random(32), &argon2(64), b"aad");
+        assert!(matches!(sealed, Err(Error::Unsupported(_))));
     }
 
     #[test]

@@ -1,21 +1,11 @@
-//! Argon2id (RFC 9106).
+//! Argon2id by the crate argon2.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use strongroom_secmem::Secret;
 use zeroize::Zeroizing;
 
+use super::Cost;
 use crate::error::{Error, Result};
-
-/// What Argon2id costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cost {
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over it.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
-}
 
 /// A key of 32 bytes from a passphrase.
 pub fn derive(passphrase: &[u8], salt: &[u8], cost: Cost) -> Result<Secret> {
