@@ -11,6 +11,8 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+WHEEL_TOOLS := $(VENV)/.wheel-tools
+SUPPLY_CHAIN := $(VENV)/.supply-chain
 EXTENSION := python/strongroom/_rust.abi3.so
 SDKS := benches/peers/sdks
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -106,12 +108,61 @@ build: $(EXTENSION) ## make .venv and build the extension into it
 	@:
 
 .PHONY: wheel
-wheel: $(INSTALLED) ## build a wheel into dist/
-	maturin build --release --out dist
+wheel: $(WHEEL_TOOLS) ## build an abi3 wheel into dist/, audit it, and try it on every Python there is
+	python tools/third_party.py THIRD-PARTY.txt
+	$(if $(findstring zig,$(WHEEL_FLAGS)),python -m pip install 'maturin[zig]')
+	rm -f dist/strongroom-*.whl
+	maturin build --release --quiet --out dist $(WHEEL_FLAGS)
+	STRONGROOM_WHEEL=$$(ls dist/strongroom-*.whl) pytest --quiet -s -m wheel --noconftest tests/wheels
+
+.PHONY: wheel-fips
+wheel-fips: $(WHEEL_TOOLS) ## the same for strongroom-fips, on the AWS-LC FIPS module
+	tools/needs.sh fips
+	python tools/third_party.py --fips THIRD-PARTY.txt
+	rm -f dist/strongroom_fips-*.whl
+	folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && python tools/fips_project.py "$$folder" && cd "$$folder" \
+		&& maturin build --release --quiet --out $(CURDIR)/dist $(WHEEL_FLAGS)
+	STRONGROOM_WHEEL=$$(ls dist/strongroom_fips-*.whl) pytest --quiet -s -m wheel --noconftest tests/wheels
+
+.PHONY: sdist
+sdist: $(WHEEL_TOOLS) ## the source distribution, into dist/
+	python tools/third_party.py THIRD-PARTY.txt
+	maturin sdist --out dist
+
+.PHONY: sbom
+sbom: $(SUPPLY_CHAIN) ## what a wheel is made of, as CycloneDX: crates and Python packages, into dist/
+	python tools/sbom.py dist
+
+.PHONY: supply-chain
+supply-chain: deny pip-audit lint-workflows ## licences, sources and advisories of what is used, and the workflows
+
+.PHONY: deny
+deny: ## licences, bans and sources of the crates (deny.toml)
+	command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	cargo deny --offline check --hide-inclusion-graph licenses bans sources
+
+.PHONY: pip-audit
+pip-audit: $(SUPPLY_CHAIN) ## known vulnerabilities of the Python packages that the wheel depends on
+	python tools/sbom.py --requirements build/requirements.txt
+	pip-audit --strict --disable-pip --no-deps --requirement build/requirements.txt
+
+.PHONY: lint-workflows
+lint-workflows: $(SUPPLY_CHAIN) ## actionlint and zizmor on .github/workflows
+	command -v actionlint >/dev/null || GOBIN=$(CURDIR)/$(BIN) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	actionlint
+	zizmor --offline --quiet .github/workflows
+
+.PHONY: test-fips
+test-fips: wheel-fips ## every test of the crates and the package on the FIPS build, in .venv-fips
+	cargo test --quiet -p strongroom-secmem -p strongroom-core --no-default-features --features strongroom-core/fips
+	python -m venv --clear .venv-fips
+	.venv-fips/bin/python -m pip install --upgrade "pip>=25.1"
+	.venv-fips/bin/python -m pip install --group test dist/strongroom_fips-*.whl
+	.venv-fips/bin/python -m pytest --quiet -rs --ignore tests/architecture --ignore tests/docs --ignore tests/bench
 
 .PHONY: clean
 clean: ## remove everything that these targets made
-	rm -rf $(VENV) build dist target $(EXTENSION)
+	rm -rf $(VENV) .venv-fips build dist target $(EXTENSION) THIRD-PARTY.txt
 
 $(INSTALLED): pyproject.toml tools/needs.sh
 	tools/needs.sh
@@ -119,6 +170,14 @@ $(INSTALLED): pyproject.toml tools/needs.sh
 	# dependency groups need pip 25.1
 	python -m pip install --upgrade 'pip>=25.1'
 	python -m pip install --group test --group lint 'maturin>=1.16,<2'
+	touch $@
+
+$(WHEEL_TOOLS): $(INSTALLED)
+	python -m pip install --group wheel
+	touch $@
+
+$(SUPPLY_CHAIN): $(INSTALLED)
+	python -m pip install --group supply-chain
 	touch $@
 
 $(EXTENSION): $(INSTALLED) $(RUST_SOURCES)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks what the build needs, with `tests` what the tests need, with `bench` what benchmarks need, with `fuzz` and `sanitize` what those need; installs from Debian only what is missing.
+# Checks what the build needs, with `tests` what the tests need, with `fips` what its module needs, with `bench` what benchmarks need, with `fuzz` and
+# `sanitize` what those need; installs from Debian only what is missing.
 set -euo pipefail
 
 main() {
@@ -8,9 +9,10 @@ main() {
         tests) tests ;;
         bench) bench ;;
         counts) counts ;;
+        fips) fips ;;
         fuzz) fuzz ;;
         sanitize) sanitize ;;
-        *) fail "usage: needs.sh [build|tests|counts|bench|fuzz|sanitize]" ;;
+        *) fail "usage: needs.sh [build|tests|counts|fips|bench|fuzz|sanitize]" ;;
     esac
 }
 
@@ -36,6 +38,17 @@ tests() {
 counts() {
     # callgrind counts the instructions of a program
     command -v valgrind >/dev/null || install valgrind || fail "valgrind is needed to count instructions"
+}
+
+fips() {
+    # AWS-LC's FIPS module builds itself with these
+    local missing=()
+    command -v cmake >/dev/null || missing+=(cmake)
+    command -v go >/dev/null || missing+=(golang-go)
+    command -v perl >/dev/null || missing+=(perl)
+    if ((${#missing[@]})); then
+        install "${missing[@]}"
+    fi
 }
 
 fuzz() {

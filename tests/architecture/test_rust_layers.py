@@ -33,7 +33,9 @@ UNSAFE = r"\bunsafe\s*(?:\{|fn|impl|extern|trait)"
 UNSAFE_ROOMS = ("secmem", "hsm", "bindings/src/buffer.rs")
 # `primitives::argon2` is ours; the crate is told from it by a `use` that starts with it, or by its types
 CRATES = "aws_lc_rs|aws_lc_sys|aws_lc_fips_sys|argon2|aes_siv|chacha20poly1305"
-CRYPTO_CRATES = rf"\buse (?:::)?(?:{CRATES})\b|(?<!::)\b(?:aws_lc_rs|aws_lc_sys|aws_lc_fips_sys)::|(?<!::)\b(?:{CRATES})::[A-Z]"
+CRYPTO_CRATES = (
+    rf"\buse (?:::)?(?:{CRATES})\b|(?<!::)\b(?:aws_lc_rs|aws_lc_sys|aws_lc_fips_sys)::|(?<!::)\b(?:{CRATES})::[A-Z]"
+)
 
 
 def test_arrows() -> None:
