@@ -21,7 +21,7 @@ from strongroom.audit import ClassCreated, JsonLinesSink, RoomCreated, Who
 from strongroom.crypto import Secret
 from strongroom.errors import Misuse, RoomExists, TargetExists
 from strongroom.files import DIRECTORY_MODE, create_private, directory_descriptor, sync_directory
-from strongroom.home.opening import FORMAT
+from strongroom.home.opening import FORMAT, ROOM_ID
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
     AUDIT_FILE,
@@ -35,7 +35,7 @@ from strongroom.home.places import (
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keys import new_id
 from strongroom.keyservice import first_change
-from strongroom.keystore import Keystore, make_keystore
+from strongroom.keystore import Anchor, Keystore, make_keystore
 from strongroom.model import Request
 from strongroom.providers import SecretKind, make_sealed_root
 
@@ -81,7 +81,7 @@ def init_room(
             cleanup.callback(secret.close)
         root, sealed = make_sealed_root(room_id, secrets)
         cleanup.callback(root.close)
-        with building_site(place) as site:
+        with building_site(place, room_id) as site:
             build(site, room_id, root, sealed)
             key_path, recovery_path = write_kits(secrets, make_key_file, recovery_file)
             words = None if recovery_path else recovery_kit(secrets).recovery_words()
@@ -116,26 +116,32 @@ def gather_secrets(unlock: Unlock | None, make_key_file: StrPath | None) -> list
 
 
 @contextmanager
-def building_site(place: Path) -> Iterator[Path]:
+def building_site(place: Path, room_id: str) -> Iterator[Path]:
     """An empty private directory beside `place`, held by a lock while it is built in, and gone at the end."""
     prefix = f".{place.name}.init-"
     sweep(place.parent, prefix)
-    site = place.parent / f"{prefix}{new_id()}"
+    site = place.parent / f"{prefix}{room_id}"
     site.mkdir(mode=DIRECTORY_MODE)
     try:
         with directory_descriptor(site) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield site
+    except BaseException:
+        Anchor.forget(anchors_directory(), room_id)
+        raise
     finally:
         shutil.rmtree(site, ignore_errors=True)
 
 
 def sweep(parent: Path, prefix: str) -> None:
-    """Remove the sites of processes that are no more."""
+    """Remove the sites of processes that are no more, and the anchors of the rooms that were to be."""
     for site in parent.glob(f"{prefix}*"):
         try:
             with directory_descriptor(site) as descriptor:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                room_id = site.name.removeprefix(prefix)
+                if ROOM_ID.fullmatch(room_id):
+                    Anchor.forget(anchors_directory(), room_id)
                 shutil.rmtree(site, ignore_errors=True)
         except OSError:
             # in use, or not ours to remove: neither hinders the room that is being made

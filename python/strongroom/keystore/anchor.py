@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,13 @@ class Anchor:
                     write_private(self._path, self._content(mark))
         except OSError as error:
             raise self._unavailable(error) from error
+
+    @staticmethod
+    def forget(directory: Path, room_id: str) -> None:
+        """Remove what there is of the anchor of a room that did not come to be. What cannot be removed hinders nobody."""
+        for name in (room_id, f"{room_id}.lock", f".{room_id}.new"):
+            with suppress(OSError):
+                (directory / name).unlink()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -51,6 +51,23 @@ def test_what_a_crash_left_beside_the_anchor_goes_with_the_next_one(room: MadeRo
     room.open().close()
 
 
+def test_a_room_that_did_not_come_to_be_leaves_no_anchor(
+    tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = "0123456789abcdef" * 2
+    (tmp_path / f".room.init-{never}").mkdir()
+    (state / "anchors").mkdir()
+    for name in (never, f"{never}.lock", f".{never}.new"):
+        (state / "anchors" / name).touch()
+    room = make_room(tmp_path)
+    standing = {room.room_id, f"{room.room_id}.lock"}
+    assert {path.name for path in (state / "anchors").iterdir()} == standing
+    monkeypatch.setattr("pathlib.Path.rename", lambda *_: (_ for _ in ()).throw(OSError(5, "no luck")))
+    with pytest.raises(OSError, match="no luck"):
+        init_room(tmp_path / "other", make_key_file=tmp_path / "other.key")
+    assert {path.name for path in (state / "anchors").iterdir()} == standing
+
+
 def test_a_new_room_has_one_class_and_one_key(room: MadeRoom) -> None:
     service = room.open()
     described = service.describe(REQUEST)
