@@ -5,16 +5,19 @@
 //!        └─► Generation (which side of a fork are we on?) ◄─ objects that hold expanded keys
 //! ```
 //!
-//! What is not protected: a secret while a caller copies it into registers, its own stack or a library's heap.
+//! What is not protected: a secret while a caller copies it into registers, its own stack or a library's heap. Who did
+//! so calls [`forget_calls`] afterwards.
 //! An object that holds such a copy (a key schedule, say) keeps a [`Generation`] and checks it at each use.
 
 mod arena;
 mod generation;
 mod mapping;
+mod residue;
 mod secret;
 
 pub use arena::{Status, status};
 pub use generation::Generation;
+pub use residue::forget_calls;
 pub use secret::{MAX_LEN, Secret};
 
 use subtle::ConstantTimeEq;

@@ -1,18 +1,23 @@
 //! HMAC.
 
 use aws_lc_rs::hmac as lc;
+use strongroom_secmem::forget_calls;
 
 use crate::error::{Error, Result};
 use crate::suite::Hash;
 
 /// The HMAC of a message.
 pub fn sign(hash: Hash, key: &[u8], message: &[u8]) -> impl AsRef<[u8]> + use<> {
-    lc::sign(&of(hash, key), message)
+    let mac = lc::sign(&of(hash, key), message);
+    forget_calls();
+    mac
 }
 
 /// Whether this is the HMAC of the message; compared in constant time.
 pub fn verify(hash: Hash, key: &[u8], message: &[u8], mac: &[u8]) -> Result<()> {
-    lc::verify(&of(hash, key), message, mac).map_err(|_| Error::Authentication)
+    let verified = lc::verify(&of(hash, key), message, mac);
+    forget_calls();
+    verified.map_err(|_| Error::Authentication)
 }
 
 fn of(hash: Hash, key: &[u8]) -> lc::Key {

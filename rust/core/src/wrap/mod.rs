@@ -10,7 +10,7 @@ pub use raw_ecdh::RawEcdh;
 pub use raw_rsa::RawRsa;
 pub use room::{Kdf, MacKey, RootKey};
 
-use strongroom_secmem::{MAX_LEN, Secret};
+use strongroom_secmem::{MAX_LEN, Secret, forget_calls};
 
 use crate::error::{Error, Result};
 use crate::key::{Nonce, TAG_LEN};
@@ -23,10 +23,12 @@ fn open(schedule: &AeadKey, nonce: Nonce, aad: &[u8], wrapped: &[u8]) -> Result<
     if !(1..=MAX_LEN).contains(&ciphertext.len()) {
         return Err(Error::Authentication);
     }
-    Secret::fill_with(ciphertext.len(), |out| {
+    let opened = Secret::fill_with(ciphertext.len(), |out| {
         out.copy_from_slice(ciphertext);
         schedule.open_in_place(nonce, aad, out, tag)
-    })
+    });
+    forget_calls();
+    opened
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! ciphertext:    wrapped data key │ tag 16
 //! ```
 
-use strongroom_secmem::Secret;
+use strongroom_secmem::{Secret, forget_calls};
 use zeroize::Zeroizing;
 
 use super::open;
@@ -41,6 +41,7 @@ impl RawAes {
         rng::fill(&mut nonce)?;
         let mut ciphertext = Zeroizing::new(data_key.expose()?.to_vec());
         let tag = self.schedule()?.seal_in_place(Nonce(nonce), &context.serialize(), &mut ciphertext)?;
+        forget_calls();
         let ciphertext = [&ciphertext[..], &tag].concat();
         let provider_info = [name.as_bytes(), &INFO_TAIL, &nonce].concat();
         Ok(Edk { provider_id: namespace.to_owned(), provider_info, ciphertext })

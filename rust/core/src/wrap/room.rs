@@ -4,7 +4,7 @@
 //! sealed root, wrapped key:  nonce 12 │ ciphertext 32 │ tag 16
 //! ```
 
-use strongroom_secmem::Secret;
+use strongroom_secmem::{Secret, forget_calls};
 
 use super::{RawAes, open};
 use crate::error::{Error, Result};
@@ -125,6 +125,7 @@ fn wrap(under: &Secret, key: &Secret, aad: &[u8]) -> Result<Vec<u8>> {
     let mut sealed = zeroize::Zeroizing::new(key.expose()?.to_vec());
     let tag =
         AeadKey::new(Aead::Aes256Gcm, under.expose()?)?.seal_in_place(Nonce(nonce), aad, &mut sealed)?;
+    forget_calls();
     Ok([&nonce[..], &sealed, &tag].concat())
 }
 

@@ -1,7 +1,7 @@
 //! Argon2id by the crate argon2.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use strongroom_secmem::Secret;
+use strongroom_secmem::{Secret, forget_calls};
 use zeroize::Zeroizing;
 
 use super::Cost;
@@ -14,9 +14,12 @@ pub fn derive(passphrase: &[u8], salt: &[u8], cost: Cost) -> Result<Secret> {
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(KEY_LEN)).map_err(refused)?;
     let mut memory = memory(params.block_count())?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    Secret::fill_with(KEY_LEN, |out| {
+    let derived = Secret::fill_with(KEY_LEN, |out| {
         argon2.hash_password_into_with_memory(passphrase, salt, out, &mut memory[..]).map_err(refused)
-    })
+    });
+    // its first hash takes in the passphrase, and is not wiped
+    forget_calls();
+    derived
 }
 
 fn within(what: &'static str, found: u32, limit: u32) -> Result<()> {
