@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PROGRAMS: tuple[str, ...] = ("bugs", "concurrency", "crash", "differential", "fuzz", "power", "room_files", "syscalls")
+PROGRAMS: tuple[str, ...] = (
+    "bugs", "concurrency", "crash", "differential", "fuzz", "power", "room_files", "secrets", "syscalls",
+)  # fmt: skip
 
 
 def main() -> None:
