@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from strongroom import crypto
 from strongroom.cli.benchmark.facts import model_of
 from strongroom.cli.machine import flags_of, huge_page_mode, read
+
+PEERS = ("aws-encryption-sdk", "cryptography", "pycryptodome", "PyNaCl", "rencrypt", "tink")
+
+
+def packages() -> dict[str, str]:
+    """The versions of the peers that are Python packages, as far as they are installed."""
+    found = {}
+    for name in PEERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def facts() -> dict[str, Any]:
@@ -23,19 +37,9 @@ def facts() -> dict[str, Any]:
         "memory_gib": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30,
         "vaes": "vaes" in flags,
         "avx512": "avx512f" in flags,
-        "huge_pages": huge_pages(),
+        "huge_pages": huge_page_mode(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "strongroom": crypto.build_info()["core"],
         "crypto": crypto.build_info()["crypto_library"],
     }
-
-
-def huge_pages() -> str:
-    """`always`, `madvise`, `never` or `none`; `reported` where the host takes back free ones, so that we do without."""
-    mode, order = huge_page_mode(), read(REPORTING).strip()
-    reported = order.isdigit() and int(order) < 64
-    return "reported" if reported and mode in {"always", "madvise"} else mode
-
-
-REPORTING = Path("/sys/module/page_reporting/parameters/page_reporting_order")

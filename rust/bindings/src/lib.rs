@@ -47,6 +47,8 @@ mod _rust {
     #[pymodule_export]
     use crate::messages::{decrypt_many, encrypt_many};
     #[pymodule_export]
+    use crate::pages::huge_pages_pay;
+    #[pymodule_export]
     use crate::stream::{IncomingMessage, encrypt_stream};
     #[pymodule_export]
     use crate::tree::{TreeReport, decrypt_tree, encrypt_tree, verify_tree};

@@ -3,11 +3,14 @@
 use std::fs;
 use std::sync::OnceLock;
 
+use pyo3::prelude::*;
+
 /// Whether huge pages are likely to be cheaper than ordinary ones.
 ///
 /// Not where a virtual machine reports free memory to its host: the host takes back just those blocks that huge pages are
 /// made of, and gives each again only after a fault of its own. A result on them was up to six times as slow as on
 /// ordinary pages, which the kernel recycles before it reports them.
+#[pyfunction]
 pub(crate) fn huge_pages_pay() -> bool {
     static PAY: OnceLock<bool> = OnceLock::new();
     *PAY.get_or_init(|| fs::read_to_string(REPORTING).map_or(true, |order| !reports(&order)))

@@ -41,6 +41,15 @@ def test_huge_pages(tmp_path: Path) -> None:
         assert machine.huge_pages(setting).verdict == verdict
 
 
+@pytest.mark.parametrize(("pay", "mode"), [(True, "madvise"), (False, "reported")])
+def test_huge_pages_are_not_called_usable_where_the_library_declines_them(
+    pay: bool, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "enabled").write_text("always [madvise] never")
+    monkeypatch.setattr("strongroom.crypto.huge_pages_pay", lambda: pay)
+    assert machine.huge_page_mode(tmp_path / "enabled") == mode
+
+
 def test_locked_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.locked_memory({"refused_bytes": 4096}).verdict == WARN
     for soft, verdict in ((4096, WARN), (8 << 20, OK), (resource.RLIM_INFINITY, OK)):
