@@ -51,9 +51,14 @@ def case(scope: Scope, name: str, frame_length: int, size: int, sides: list[str]
     for side in sides:
         rows = [limit_row(buffers, WORKERS if size > WORTH_A_THREAD else 1, side), memcpy_row(buffers)]
         rows += [*ours.rows(side), *(peer_row(peer, side) for peer in peers)]
-        yield Group(f"{name}/{side}", "bytes", size, "limit", rows, rounds=scope.rounds, once=size >= GIB)
+        yield Group(f"{name}/{side}", "bytes", size, "limit", rows, rounds=rounds(scope, size), once=size >= GIB)
     for peer in peers:
         peer.close()
+
+
+def rounds(scope: Scope, size: int) -> int:
+    """More where the data lie in the cache that all cores share, perhaps with neighbours: those rows swing most."""
+    return scope.rounds * 3 if MIB <= size < 64 * MIB else scope.rounds
 
 
 def frame_peers(scope: Scope, buffers: Buffers) -> Iterator[Frames]:
@@ -169,7 +174,7 @@ def scaling(scope: Scope, name: str, size: int, side: str) -> Group:
         label = f", {workers} worker{'s' * (workers > 1)}"
         rows.append(limit_row(buffers, workers, side, f"limit{label}"))
         rows.append(ours.rows(side, crypto.Control(workers), label)[0])
-    return Group(name, "bytes", size, "limit, 1 worker", rows, rounds=scope.rounds, once=size >= GIB)
+    return Group(name, "bytes", size, "limit, 1 worker", rows, rounds=rounds(scope, size), once=size >= GIB)
 
 
 def counts() -> list[int]:

@@ -72,7 +72,8 @@ def available(scope: Scope, folder: Path, makes: Iterable[Make]) -> Iterator[Fil
         except Unavailable as absent:
             scope.absent[name] = str(absent)
             continue
-        scope.versions[name] = peer.version
+        if peer.version:
+            scope.versions[name] = peer.version
         yield peer
 
 

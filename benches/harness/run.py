@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benches.harness.machine import facts
+from benches.harness.machine import facts, packages
 from benches.harness.quiet import Watch
 from benches.harness.report import Report
 from benches.harness.sample import sample
@@ -51,6 +51,7 @@ class Scope:
 
 def run(sources: Iterable[Callable[[Scope], Iterator[Group]]], scope: Scope) -> Report:
     """Measures every group that the scope wants, and prints each as it is done."""
+    scope.versions.update(packages())
     report = Report({**facts(), "peers": scope.versions}, [], scope.absent)
     watch = Watch()
     for groups in sources:

@@ -35,7 +35,7 @@ def best_file(_folder: Path) -> FilePeer:
 
 def over_files(name: str, frame_length: int, drain: Callable[[Any, BinaryIO], None], share: float) -> FilePeer:
     """A loop that reads the SDK's stream and writes a file."""
-    sdk, client = loaded()
+    _sdk, client = loaded()
     provider = master_key()
 
     def work(source: Path, target: Path, **options: object) -> None:
@@ -49,7 +49,7 @@ def over_files(name: str, frame_length: int, drain: Callable[[Any, BinaryIO], No
     def seal(source: Path, target: Path) -> None:
         work(source, target, mode="e", algorithm=suite(), frame_length=frame_length)
 
-    return FilePeer(name, seal, functools.partial(work, mode="d"), share, sdk.__version__)
+    return FilePeer(name, seal, functools.partial(work, mode="d"), share)
 
 
 def lines(stream: Any, writer: BinaryIO) -> None:
