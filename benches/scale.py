@@ -1,8 +1,8 @@
 """How time and memory grow with size: `python -m benches.scale [--folder DIR] [--largest-file GiB] [--largest GiB]`.
 
 Sources are sparse, so that size is bound by no disk. Two ways of writing: whole files in a folder, up to the size that it is
-given space for, and a stream into /dev/null beyond that. Every size has a process of its own; times are medians, told
-per GiB beyond the cost of starting, which a tiny job shows.
+given space for, beside the same reads and writes without a cipher; and a stream into /dev/null, beyond that. Every size has
+a process of its own; times are medians, told per GiB beyond the cost of starting, which a tiny job shows.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from benches.groups.ours import KEYRING
 
 MIB, GIB = 1 << 20, 1 << 30
 SIZES = (MIB, 16 * MIB, 128 * MIB, GIB, 2 * GIB, 4 * GIB, 8 * GIB, 16 * GIB, 64 * GIB)
+WORKERS = crypto.Control().workers
 ENOUGH = 0.5
 """Seconds of work after which a size has been measured, and one turn at least."""
-WAYS = ("encrypt_file", "decrypt_file", "verify", "encrypt_stream")
+WAYS = ("copy", "encrypt_file", "decrypt_file", "verify", "encrypt_stream")
 
 
 def main() -> None:
@@ -91,7 +92,9 @@ def child(way: str, size: int, folder: Path) -> dict[str, float]:
 
 def turn(way: str, materials: crypto.EncryptionMaterials, source: Path, message: Path, target: Path) -> None:
     """One job."""
-    if way == "encrypt_file":
+    if way == "copy":
+        crypto.bench_copy(source, target, WORKERS)
+    elif way == "encrypt_file":
         crypto.encrypt_file(materials, source, target)
     elif way == "encrypt_stream":
         with source.open("rb") as reader, open(os.devnull, "wb") as writer:

@@ -31,7 +31,7 @@ SCATTER = 0x9E37_79B9_7F4A_7C15
 def groups(scope: Scope) -> Iterator[Group]:
     """At random in 2 GiB in memory, or in 8 GiB of a disk whose pages are cached, and in order in 1 GiB."""
     size, folder = (8 * GIB, scope.disk) if scope.large else (2 * GIB, scope.folder)
-    name = f"ranged/4 KiB at random/{size // GIB} GiB"
+    name = "ranged/4 KiB at random"
     if scope.wants(name):
         with tempfile.TemporaryDirectory(dir=folder) as place:
             yield at_random(scope, name, Path(place), size)
