@@ -97,6 +97,18 @@ bench-sdks: ## build the AWS SDKs for Rust, Java and Go, for `make bench` to fin
 	go build -C $(SDKS)/go -o $(CURDIR)/target/sdks/go/sdk-go . \
 		|| echo "the Go SDK is not measured"
 
+.PHONY: torture
+torture: build ## try to break every promise, each for some seconds
+	tools/needs.sh tests
+	tools/needs.sh fuzz
+	python -m torture --json build/torture all
+
+.PHONY: torture-full
+torture-full: build ## the same at the scale of docs/assurance.md: hours
+	tools/needs.sh tests
+	tools/needs.sh fuzz
+	python -m torture --json build/torture all --full
+
 .PHONY: docs
 docs: build ## rebuild the generated pages, run the code in the docs, check the links
 	python tools/reference.py

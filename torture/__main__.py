@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from torture.everything import everything
+from torture.publish import committed, publish
+
 ROOT = Path(__file__).parent.parent
 PROGRAMS: tuple[str, ...] = (
     "bugs", "concurrency", "crash", "differential", "fuzz", "power", "room_files", "secrets", "syscalls",
@@ -25,7 +28,15 @@ def main() -> None:
         command = commands.add_parser(name, help=said[0], description="\n".join(said))
         module.arguments(command)
         command.set_defaults(run=module.run)
+    every = commands.add_parser("all", help="all of them")
+    every.add_argument("--full", action="store_true", help="at the scale of docs/assurance.md, which takes hours")
+    commands.add_parser("publish", help="put the outcomes of docs/assurance/*.json into docs/assurance.md")
     options = parser.parse_args()
+    if "full" in options:
+        sys.exit(everything(PROGRAMS, options.json, full=options.full))
+    if "run" not in options:
+        publish_page()
+        return
     started = time.monotonic()
     report = options.run(options)
     report.seconds = time.monotonic() - started
@@ -33,6 +44,12 @@ def main() -> None:
     if options.json:
         report.save(options.json)
     sys.exit(not report.held)
+
+
+def publish_page() -> None:
+    """Make the table of docs/assurance.md anew."""
+    page = ROOT / "docs/assurance.md"
+    page.write_text(publish(page.read_text(), committed(ROOT)))
 
 
 if __name__ == "__main__":
