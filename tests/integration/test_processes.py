@@ -22,7 +22,7 @@ request = Request("p", "test", "race")
 key = service.describe(request).keys[0].id
 sys.stdin.readline()
 for _ in range(int(sys.argv[3])):
-    print(service.rotate(request, key).primary)
+    print(service.rotate(request, key).primary, flush=True)
 service.close()
 """
 
@@ -56,7 +56,7 @@ def test_processes_rotating_at_once_lose_no_version(room: MadeRoom) -> None:
 
 
 def test_a_room_serves_many_processes_at_once(room: MadeRoom) -> None:
-    program = ROTATE.replace("print(service.rotate(request, key).primary)", GENERATE)
+    program = ROTATE.replace("print(service.rotate(request, key).primary, flush=True)", GENERATE)
     running = [start(program, room.home, room.key_file, 20) for _ in range(4)]
     outputs = [process.communicate(b"go\n", timeout=120)[0] for process in running]
     leases = {line for output in outputs for line in output.split()}
@@ -129,4 +129,4 @@ def start(program: str, *arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-GENERATE = "print(service.generate_dek(request, 'default', {'strongroom-class': 'default'}).lease.id)"
+GENERATE = "print(service.generate_dek(request, 'default', {'strongroom-class': 'default'}).lease.id, flush=True)"
