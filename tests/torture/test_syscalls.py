@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ def test_some_points_of_every_command() -> None:
     report = syscalls.run(parser.parse_args(["--points", "5"]))
     assert report.held, "\n".join(report.lines())
     assert len(report.controls) == len(Fault)
+
+
+def test_other_children_of_this_process_are_not_waited_for() -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    assert watch(lambda: None, lambda: os.getppid() and 0).code == 0
+    assert other.poll() is None
+    other.kill()
+    assert other.wait() == -signal.SIGKILL
 
 
 def test_faults_are_what_they_say(tmp_path: Path) -> None:

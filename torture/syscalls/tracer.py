@@ -61,6 +61,8 @@ class _Tracer:
         self._child = os.fork()
         if self._child == 0:
             child(ready, work, None if self._target is None else self._target.number)
+        # a group of its own, so that we wait for its threads and for no other child of this process
+        os.setpgid(self._child, self._child)
         os.waitpid(self._child, WALL)
         ptrace.follow(self._child)
         self._threads[self._child] = 0
@@ -76,7 +78,7 @@ class _Tracer:
         return self._outcome
 
     def _next(self) -> None:
-        tid, status = os.waitpid(-1, WALL)
+        tid, status = os.waitpid(-self._child, WALL)
         if os.WIFEXITED(status) or os.WIFSIGNALED(status):
             if tid == self._child:
                 self._outcome.code = os.waitstatus_to_exitcode(status)
@@ -165,7 +167,7 @@ class _Tracer:
         """Wait for whatever of the child is left."""
         while True:
             try:
-                _, status = os.waitpid(-1, WALL)
+                _, status = os.waitpid(-self._child, WALL)
             except ChildProcessError:
                 return
             if self._outcome.code is None and (os.WIFEXITED(status) or os.WIFSIGNALED(status)):
@@ -176,6 +178,8 @@ def child(ready: Callable[[], None], work: Work, number: int | None) -> None:
     """The child's whole life."""
     code = CRASHED
     try:
+        # whoever of the two is first
+        os.setpgid(0, 0)
         ready()
         ptrace.stop_to_be_traced()
         ptrace.stop_at(number)
