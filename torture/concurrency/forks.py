@@ -20,7 +20,7 @@ from pathlib import Path
 import strongroom
 from strongroom import crypto
 from strongroom.client import decrypt_message, encrypt_message
-from strongroom.errors import KeyUnavailable, StrongroomError
+from strongroom.errors import KeystoreUnavailable, KeyUnavailable, StrongroomError
 from strongroom.keyring import RawAesKeyring
 
 from torture.concurrency.books import Books, Entry, entry_of
@@ -58,6 +58,8 @@ class Said:
     """Whether any of that was under a key of zeros."""
     entries: list[Entry]
     wrong: list[str]
+    locked: bool = False
+    """Whether the keystore could not be opened anew, as a thread of the parent was in it at the fork."""
 
 
 @dataclass
@@ -134,17 +136,27 @@ def child(inherited: Inherited, place: Place, number: int) -> Said:
         else:
             used.append(what)
             zeros = zeros or (isinstance(made, bytes) and opens_with_zeros(made))
-    entries = []
+    entries: list[Entry] = []
     # opening a room takes ten times as long as all of the above
+    locked = False
     if number % 4 == 0:
-        with place.open() as room:
-            for size in (1, 5000, 100_000):
-                data = os.urandom(size)
-                message = room.encrypt(data, data_class="three")
-                entries.append(entry_of(message, size))
-                if room.decrypt(message) != data or room.decrypt(inherited.message) != b"before the fork":
-                    wrong.append("a room opened in a child gave a wrong result")
-    return Said(refused, used, zeros, entries, wrong)
+        try:
+            use_anew(inherited, place, entries, wrong)
+        except KeystoreUnavailable:
+            # SQLite believes in the locks that the parent's threads held at the fork
+            locked = True
+    return Said(refused, used, zeros, entries, wrong, locked)
+
+
+def use_anew(inherited: Inherited, place: Place, entries: list[Entry], wrong: list[str]) -> None:
+    """Open the room in the child, and use it."""
+    with place.open() as room:
+        for size in (1, 5000, 100_000):
+            data = os.urandom(size)
+            message = room.encrypt(data, data_class="three")
+            entries.append(entry_of(message, size))
+            if room.decrypt(message) != data or room.decrypt(inherited.message) != b"before the fork":
+                wrong.append("a room opened in a child gave a wrong result")
 
 
 def judge(said: Said | None, books: Books, outcomes: Counter[str], report: Report) -> None:
@@ -154,6 +166,7 @@ def judge(said: Said | None, books: Books, outcomes: Counter[str], report: Repor
         return
     outcomes["refusals in children"] += said.refused
     outcomes["messages of rooms opened in children"] += len(said.entries)
+    outcomes["rooms that children could not open, by the keystore's locks"] += said.locked
     books.put(said.entries)
     report.found += [f"a child's {what} worked with an inherited key" for what in said.used]
     report.found += ["a child encrypted under a key of zeros"] * said.zeros + said.wrong
