@@ -1,7 +1,7 @@
 """Pure rules about keys: their names, what they are bound to, and their lifecycle. No storage, no clock, no crypto."""
 
 from strongroom.keys.binding import context_digest, kek_binding, length_prefixed, mac_key_binding, root_binding
-from strongroom.keys.lifecycle import EDGES, Edge, Operation, edge, may, settled_state
+from strongroom.keys.lifecycle import EDGES, Asker, Edge, Move, Operation, edge, may, settled_state
 from strongroom.keys.names import (
     CLASS_KEY,
     NAMESPACE,
@@ -11,24 +11,54 @@ from strongroom.keys.names import (
     check_context,
     new_id,
 )
+from strongroom.keys.periods import (
+    Due,
+    Task,
+    deactivates,
+    decrypts_until,
+    due,
+    edge_by_time,
+    encrypts_until,
+    forbids,
+    is_over,
+    next_date,
+)
+from strongroom.keys.scope import check_scope_keys, exact_scope, scope_from, scope_of, scope_text
 
 __all__ = [
     "CLASS_KEY",
     "EDGES",
     "NAMESPACE",
     "RESERVED_PREFIX",
+    "Asker",
+    "Due",
     "Edge",
     "KeyName",
+    "Move",
     "Operation",
+    "Task",
     "check_class_name",
     "check_context",
+    "check_scope_keys",
     "context_digest",
+    "deactivates",
+    "decrypts_until",
+    "due",
     "edge",
+    "edge_by_time",
+    "encrypts_until",
+    "exact_scope",
+    "forbids",
+    "is_over",
     "kek_binding",
     "length_prefixed",
     "mac_key_binding",
     "may",
     "new_id",
+    "next_date",
     "root_binding",
+    "scope_from",
+    "scope_of",
+    "scope_text",
     "settled_state",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.crypto import AesWrappingKey
 from strongroom.errors import Misuse
-from strongroom.keys import check_class_name, edge, kek_binding, new_id
+from strongroom.keys import Move, check_class_name, edge, kek_binding, new_id
 from strongroom.keystore import Change, KeyRecord, VersionRecord
 from strongroom.model import DataClass, KeyState
 
@@ -73,7 +73,7 @@ def settle(record: VersionRecord, now: datetime) -> VersionRecord | None:
     state = record.state_at(now)
     if state is record.state:
         return None
-    edge(record.state, state)
+    edge(Move.DEACTIVATE, record.state)
     return replace(record, state=state)
 
 
@@ -98,6 +98,6 @@ RANGES = (
 )
 # creation goes through both at once: nothing waits for an activation date yet
 CREATION_EDGES = (
-    edge(None, KeyState.PRE_ACTIVE).number,
-    edge(KeyState.PRE_ACTIVE, KeyState.ACTIVE).number,
+    edge(Move.CREATE, None).number,
+    edge(Move.ACTIVATE, KeyState.PRE_ACTIVE).number,
 )

@@ -4,19 +4,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strongroom.errors import KeyStateForbids, Misuse
+from strongroom.errors import Misuse
 from strongroom.keys import (
-    EDGES,
     KeyName,
-    Operation,
     check_class_name,
     check_context,
     context_digest,
-    edge,
     kek_binding,
     length_prefixed,
     mac_key_binding,
-    may,
     new_id,
     root_binding,
     settled_state,
@@ -99,20 +95,6 @@ def test_fields_that_were_joined_can_be_told_apart_again(fields: list[bytes]) ->
 def test_context_digest_is_by_key_and_not_by_order() -> None:
     expected = hashlib.sha256(length_prefixed(b"a", b"1", "ä".encode(), b"2")).hexdigest()
     assert context_digest({"ä": "2", "a": "1"}) == context_digest({"a": "1", "ä": "2"}) == expected
-
-
-def test_the_edges_of_creation_and_rotation_only() -> None:
-    assert edge(KeyState.ACTIVE, KeyState.DEACTIVATED).number == 8
-    assert len({(e.source, e.target) for e in EDGES}) == len(EDGES)
-    with pytest.raises(KeyStateForbids):
-        edge(KeyState.DEACTIVATED, KeyState.ACTIVE)
-
-
-def test_what_each_state_may() -> None:
-    can = {state: {op for op in Operation if may(state, op)} for state in KeyState}
-    assert can[KeyState.ACTIVE] == {Operation.ENCRYPT, Operation.DECRYPT}
-    assert can[KeyState.DEACTIVATED] == {Operation.DECRYPT}
-    assert all(not can[state] for state in KeyState if state not in {KeyState.ACTIVE, KeyState.DEACTIVATED})
 
 
 def test_a_version_is_deactivated_once_its_leases_ended() -> None:
