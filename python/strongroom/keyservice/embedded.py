@@ -86,6 +86,14 @@ class EmbeddedKeyService:
             edk = kek.wrap(data_key, NAMESPACE, str(KeyName(record.key_id, record.version)), context)
             return GeneratedDek(data_key=data_key, edk=edk, lease=lease, data_class=wanted)
 
+    def current_key(self, request: Request, data_class: str, context: Mapping[str, str]) -> KeyName:
+        """See KeyService.current_key."""
+        with self._turn(), self._case(request, Action.GENERATE) as case:
+            snapshot = self._keystore.snapshot()
+            self._authorise(case, resource_of_class(snapshot, data_class))
+            wanted = snapshot.data_class(data_class)
+            return KeyName(wanted.key_id, snapshot.key(wanted.key_id).primary_version)
+
     def data_class(self, request: Request, name: str) -> DataClass:
         """See KeyService.data_class."""
         with self._turn(), self._case(request, Action.GENERATE) as case:
@@ -93,16 +101,23 @@ class EmbeddedKeyService:
             self._authorise(case, resource_of_class(snapshot, name))
             return snapshot.data_class(name)
 
-    def unwrap_dek(self, request: Request, edks: Sequence[Edk], context: Mapping[str, str]) -> UnwrappedDek:
+    def unwrap_dek(
+        self,
+        request: Request,
+        edks: Sequence[Edk],
+        context: Mapping[str, str],
+        *,
+        operation: Operation = Operation.DECRYPT,
+    ) -> UnwrappedDek:
         """See KeyService.unwrap_dek."""
-        with self._turn(), self._case(request, Action.UNWRAP) as case:
+        with self._turn(), self._case(request, UNWRAPPING[operation]) as case:
             snapshot = self._keystore.snapshot()
             edk, name = choose_edk(snapshot, edks)
             key = snapshot.keys.get(name.key_id)
             self._authorise(case, Resource(key.data_class if key else None, name.key_id, name.version))
             record = snapshot.version(name.key_id, name.version)
             data_class = snapshot.data_class(snapshot.key(name.key_id).data_class)
-            kek = self._usable_kek(record, Operation.DECRYPT)
+            kek = self._usable_kek(record, operation)
             lease = self._open_lease(case, record, data_class, context)
             data_key = kek.unwrap(edk, NAMESPACE, str(name), context)
             return UnwrappedDek(data_key=data_key, lease=lease, data_class=data_class)
@@ -421,3 +436,7 @@ def key_of(description: Description, key_id: str) -> Key:
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
+
+
+# what a DEK is unwrapped for, and what policy is asked: whoever may re-encrypt need not be allowed to read
+UNWRAPPING = {Operation.DECRYPT: Action.UNWRAP, Operation.REENCRYPT: Action.REENCRYPT}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from strongroom.keys import Operation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from strongroom.crypto import DataKey, Edk
+    from strongroom.keys import KeyName
     from strongroom.model import DataClass, Description, Key, Lease, Request
 
 
@@ -55,12 +58,24 @@ class KeyService(Protocol):
         """The data class of this name, for whoever may encrypt under it. Raises KeyNotFound."""
         ...
 
-    def unwrap_dek(self, request: Request, edks: Sequence[Edk], context: Mapping[str, str]) -> UnwrappedDek:
+    def unwrap_dek(
+        self,
+        request: Request,
+        edks: Sequence[Edk],
+        context: Mapping[str, str],
+        *,
+        operation: Operation = Operation.DECRYPT,
+    ) -> UnwrappedDek:
         """The DEK in the first of `edks` that a key of this room has wrapped.
 
-        Raises KeyNotFound, naming what the EDKs name, when there is none; KeyStateForbids; AuthenticationFailed when the
-        context or the EDK was changed.
+        `operation` is DECRYPT or REENCRYPT, which policy decides apart and more states allow: a DEK that was unwrapped
+        to re-encrypt must serve nothing else. Raises KeyNotFound, naming what the EDKs name, when there is none;
+        KeyStateForbids; AuthenticationFailed when the context or the EDK was changed.
         """
+        ...
+
+    def current_key(self, request: Request, data_class: str, context: Mapping[str, str]) -> KeyName:
+        """The key version that `generate_dek` would take now, for whoever may encrypt. Raises KeyNotFound."""
         ...
 
     def close_lease(self, lease: Lease, messages: int, byte_count: int, outcome: str) -> None:

@@ -20,6 +20,7 @@ class Action(StrEnum):
 
     GENERATE = "generate-dek"
     UNWRAP = "unwrap-dek"
+    REENCRYPT = "reencrypt"
     CREATE_CLASS = "create-class"
     CREATE_KEY = "create-key"
     ROTATE = "rotate"

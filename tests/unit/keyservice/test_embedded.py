@@ -25,8 +25,10 @@ from strongroom.errors import (
     KeyUnavailable,
     Misuse,
 )
+from strongroom.keys import Operation
 from strongroom.keyservice import EmbeddedKeyService, embedded
-from strongroom.policy import OwnerPolicy
+from strongroom.model import Request
+from strongroom.policy import Action, Decision, OwnerPolicy, Resource
 
 
 class RecordingSink:
@@ -175,6 +177,8 @@ def test_a_stranger_is_denied_everything_and_it_is_recorded(service: EmbeddedKey
     calls = [
         lambda: service.generate_dek(REQUEST, "default", CONTEXT),
         lambda: service.unwrap_dek(REQUEST, [edk], CONTEXT),
+        lambda: service.unwrap_dek(REQUEST, [edk], CONTEXT, operation=Operation.REENCRYPT),
+        lambda: service.current_key(REQUEST, "default", CONTEXT),
         lambda: service.create_class(REQUEST, "pii"),
         lambda: service.create_key(REQUEST, "default"),
         lambda: service.rotate(REQUEST, key_id),
@@ -244,6 +248,55 @@ def test_a_state_that_forbids(service: EmbeddedKeyService, sink: RecordingSink, 
     with pytest.raises(KeyStateForbids, match=f"version 1 is {state}: it may not decrypt"):
         service.unwrap_dek(REQUEST, [edk], CONTEXT)
     assert sink.names() == ["lease-opened", "failed", "failed"]
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "DEACTIVATED", "COMPROMISED"])
+def test_what_may_be_re_encrypted_from(service: EmbeddedKeyService, sink: RecordingSink, state: str) -> None:
+    generated = service.generate_dek(REQUEST, "default", CONTEXT)
+    put_into(service, state)
+    unwrapped = service.unwrap_dek(REQUEST, [generated.edk], CONTEXT, operation=Operation.REENCRYPT)
+    assert same(generated.data_key, unwrapped.data_key)
+    assert [event.action for event in sink.events] == ["generate-dek", "reencrypt"]
+
+
+@pytest.mark.parametrize("state", ["PRE_ACTIVE", "SUSPENDED", "DESTROY_SCHEDULED", "DESTROYED"])
+def test_what_may_not_be_re_encrypted_from(service: EmbeddedKeyService, state: str) -> None:
+    edk = service.generate_dek(REQUEST, "default", CONTEXT).edk
+    put_into(service, state)
+    with pytest.raises(KeyStateForbids, match=f"version 1 is {state}: it may not re-encrypt"):
+        service.unwrap_dek(REQUEST, [edk], CONTEXT, operation=Operation.REENCRYPT)
+
+
+def test_who_may_re_encrypt_need_not_read(service: EmbeddedKeyService) -> None:
+    class OnlyMoving:
+        def decide(self, request: Request, action: Action, resource: Resource) -> Decision:
+            return Decision(action in {Action.GENERATE, Action.REENCRYPT}, "by this test")
+
+    service._policy = OnlyMoving()
+    edk = service.generate_dek(REQUEST, "default", CONTEXT).edk
+    service.unwrap_dek(REQUEST, [edk], CONTEXT, operation=Operation.REENCRYPT)
+    with pytest.raises(AccessDenied):
+        service.unwrap_dek(REQUEST, [edk], CONTEXT)
+
+
+def test_the_current_key_is_what_data_keys_are_made_under(service: EmbeddedKeyService) -> None:
+    for _ in range(2):
+        lease = service.generate_dek(REQUEST, "default", CONTEXT).lease
+        name = service.current_key(REQUEST, "default", CONTEXT)
+        assert (name.key_id, name.version) == (lease.key_id, lease.version)
+        service.rotate(REQUEST, lease.key_id)
+    service.create_key(REQUEST, "default")
+    assert service.current_key(REQUEST, "default", CONTEXT).key_id != lease.key_id
+
+
+def put_into(service: EmbeddedKeyService, state: str) -> None:
+    """Put every version into a state."""
+    from strongroom.keystore import Change
+    from strongroom.model import KeyState
+
+    service._keystore.change(
+        lambda snapshot: Change(versions=tuple(replace(v, state=KeyState(state)) for v in snapshot.versions.values()))
+    )
 
 
 def test_classes(service: EmbeddedKeyService) -> None:
