@@ -13,12 +13,14 @@ StrongroomError
 ├── AccessDenied              policy said no, or said nothing
 ├── KeyNotFound               no key at hand opens this
 ├── KeyStateForbids           the key version's lifecycle state does not allow it
+├── KeyChanged                the key was rotated by someone else meanwhile
 ├── KeyUnavailable            the key was in this process and is no more (closed room, fork)
 ├── RoomError
 │   ├── RoomNotFound          there is no room here
 │   ├── RoomExists            there is one already
 │   ├── RoomLocked            nothing was given to unlock it with
 │   ├── BadPassphrase         what was given does not unlock it
+│   ├── RoomOutdated          its keystore is of an older format: `strongroom keystore upgrade`
 │   ├── RoomUnsafe            permissions are looser than 0600 / 0700
 │   └── RoomTampered          a row, the set or the epoch does not verify
 ├── BackendUnavailable        keystore, provider or audit sink says nothing
@@ -138,6 +140,14 @@ class KeyStateForbids(StrongroomError):
     http_status = 409
 
 
+class KeyChanged(StrongroomError):
+    """Someone else changed the key between reading and writing it, and nothing was done. Look at it, and try again."""
+
+    code = "key.changed"
+    http_status = 409
+    retryable = True
+
+
 class KeyUnavailable(StrongroomError):
     """The key was in this process and is no more: the room was closed, or a fork left it behind. Open the room again."""
 
@@ -179,6 +189,14 @@ class BadPassphrase(RoomError):
     code = "room.bad-passphrase"
     exit_code = 12
     http_status = 403
+
+
+class RoomOutdated(RoomError):
+    """The keystore has an older format. `strongroom keystore upgrade` backs it up and brings it to the newest one."""
+
+    code = "room.outdated"
+    exit_code = 22
+    http_status = 503
 
 
 class RoomUnsafe(RoomError):

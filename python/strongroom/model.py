@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,13 @@ class DataClass:
     `suite` is an algorithm suite id of the AWS Encryption SDK, `frame_length` is in bytes (1 … 16 MiB), and
     `lease_seconds` is how long a released data key may be used; 0 means once. `max_messages` and `max_bytes` bound
     one data key.
+
+    `scope_keys` are the context keys whose values choose the KEK; with none, the class has one KEK, `key_id`, which is ""
+    otherwise. An `open` class gets the KEK of a new scope on first use; elsewhere a scope is registered before.
+
+    All in seconds, 0 for none: `rotate_every`; how long a key version may encrypt (`originator_usage`) and decrypt
+    (`recipient_usage`, 0 for ever); how long a scheduled destruction waits (`destroy_wait`) and a census counts
+    (`census_age`). A key version wraps `max_wraps` data keys at most.
     """
 
     name: str
@@ -42,6 +49,14 @@ class DataClass:
     lease_seconds: int = 300
     max_messages: int = 2**32
     max_bytes: int = 2**60
+    scope_keys: tuple[str, ...] = ()
+    open: bool = False
+    rotate_every: int = 0
+    originator_usage: int = 0
+    recipient_usage: int = 0
+    destroy_wait: int = 30 * 86_400
+    census_age: int = 7 * 86_400
+    max_wraps: int = 2**32 - 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +64,9 @@ class KeyVersion:
     """One version of a key: the KEK that data keys are wrapped under.
 
     `state` is what the version is at the moment of asking. `active_until` is set on a version that was rotated away:
-    it stays ACTIVE until then, so that leases on it can end, and is DEACTIVATED afterwards.
+    it stays ACTIVE until then, so that leases on it can end, and is DEACTIVATED afterwards. `activates` is when a version
+    is to become ACTIVE, `activated` when it did, `destroy_at` when its material is to go; `left_state` is where it returns
+    to from SUSPENDED or DESTROY_SCHEDULED. `compromised` says so of one that is DESTROYED.
     """
 
     version: int
@@ -58,11 +75,20 @@ class KeyVersion:
     primary: bool
     active_until: datetime | None
     root_version: int
+    activates: datetime | None = None
+    activated: datetime | None = None
+    destroy_at: datetime | None = None
+    left_state: KeyState | None = None
+    compromised: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key of a data class, with all its versions in order. The primary version wraps what is encrypted now."""
+    """A key of a data class and scope, with all its versions in order.
+
+    The primary version wraps what is encrypted now; `primary` is 0 while there is none. Only the `current` key of a class
+    and scope is used for encryption. `owner`, `contact` (for incidents), `description` and `tags` are for people.
+    """
 
     id: str
     data_class: str
@@ -70,6 +96,11 @@ class Key:
     primary: int
     versions: tuple[KeyVersion, ...]
     created: datetime
+    current: bool = True
+    owner: str = ""
+    contact: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

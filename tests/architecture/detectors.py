@@ -145,6 +145,7 @@ def compared_by_field(source: str) -> list[str]:
         for field in node.body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if re.search(rf"(?<!wrapped_)(?:{GUARDED})$", field.target.id) and "bytes" in ast.unparse(field.annotation)
+        if "compare=False" not in ast.unparse(field)
     ]
 
 

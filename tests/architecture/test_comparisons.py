@@ -83,3 +83,4 @@ def test_planted_dataclasses_are_found() -> None:
     planted = "@dataclass(frozen=True{})\nclass Mark:\n    epoch: int\n    set_mac: bytes | None\n"
     assert compared_by_field(planted.format("")) == ["Mark.set_mac"]
     assert compared_by_field(planted.format(", eq=False")) == []
+    assert compared_by_field(planted.format("").replace("None", "None = field(compare=False)")) == []

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from strongroom import crypto
 from strongroom.home import Unlock, init_room, open_room
+from strongroom.keystore import CensusRecord, Change, OutboxEntry
 from strongroom.model import Request
 
 from tools import offline_decrypt
@@ -23,13 +25,29 @@ from tools import offline_decrypt
 REQUEST = Request("alice", "test", "hold the specification to the code")
 TOOL = Path(offline_decrypt.__file__)
 COLUMNS = {
-    "meta": ["id", "format", "room", "owner", "epoch", "root_version", "wrapped_mac_key", "members"],
-    "classes": ["name", "key_id", "suite", "frame_length", "lease_seconds", "max_messages", "max_bytes", "created"],
-    "keys": ["id", "data_class", "scope", "primary_version", "created"],
-    "key_versions": ["key_id", "version", "state", "created", "active_until", "root_version", "wrapped_kek"],
+    "meta": [
+        "id", "format", "room", "owner", "epoch", "newest", "root_version", "wrapped_mac_key", "moved_to", "members",
+    ],
+    "classes": [
+        "name", "suite", "frame_length", "lease_seconds", "max_messages", "max_bytes", "scope_keys", "open",
+        "rotate_every", "originator_usage", "recipient_usage", "destroy_wait", "census_age", "max_wraps", "created",
+    ],
+    "keys": [
+        "id", "data_class", "scope", "current", "primary_version", "owner", "contact", "description", "tags", "created",
+    ],
+    "key_versions": [
+        "key_id", "version", "state", "created", "activates", "activated", "active_until", "destroy_at", "left_state",
+        "compromised", "edges", "history_mac", "root_version", "wrapped_kek",
+    ],
+    "census": ["place", "key_id", "version", "messages", "bytes", "files", "taken"],
     "wrap_counters": ["key_id", "version", "reserved"],
-}
-PRIMARY = {"classes": 1, "keys": 1, "key_versions": 2}
+    "outbox": ["event_id", "position", "line"],
+    "key_history": [
+        "key_id", "version", "number", "edge", "source", "target", "actor", "principal", "purpose", "reason", "time",
+        "approvals", "event_id",
+    ],
+}  # fmt: skip
+PRIMARY = {"classes": 1, "keys": 1, "key_versions": 2, "census": 3}
 
 
 @pytest.fixture
@@ -125,17 +143,33 @@ def test_every_mac_is_the_one_of_the_specification(folder, service):
     service.create_class(REQUEST, "other", suite=0x0578, lease_seconds=0)
     service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
     write_message(folder, service, b"")
+    count(service)
     room, key, rows = opened_keystore(folder)
-    checked = [(table, row) for table in COLUMNS for row in rows[table]]
-    for table, row in checked:
-        assert row["mac"] == mac(key, row_bytes(room, table, row)), table
+    for table in set(COLUMNS) - {"key_history"}:
+        for row in rows[table]:
+            assert row["mac"] == mac(key, row_bytes(room, table, row)), table
     assert {table: len(rows[table]) for table in rows} == {
-        "meta": 1, "classes": 2, "keys": 2, "key_versions": 3, "wrap_counters": 3
+        "meta": 1, "classes": 2, "keys": 2, "key_versions": 3, "census": 1, "wrap_counters": 3, "outbox": 1,
+        "key_history": 6,
     }  # fmt: skip
+
+
+def test_each_history_is_the_chain_of_the_specification(folder, service):
+    service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
+    room, key, rows = opened_keystore(folder)
+    for version in rows["key_versions"]:
+        chain = [row for row in rows["key_history"] if row["version"] == version["version"]]
+        head = b""
+        for row in chain:
+            head = mac(key, row_bytes(room, "key_history", row, after=head))
+            assert row["mac"] == head
+        assert [row["number"] for row in chain] == [1, 2]
+        assert (version["edges"], version["history_mac"]) == (2, head)
 
 
 def test_the_members_of_the_set_are_those_of_the_specification(folder, service):
     service.create_class(REQUEST, "other")
+    count(service)
     _, _, rows = opened_keystore(folder)
     named = [
         (
@@ -146,7 +180,7 @@ def test_the_members_of_the_set_are_those_of_the_specification(folder, service):
         for row in rows[table]
     ]
     assert rows["meta"][0]["members"] == lp(*(part for pair in sorted(named) for part in pair))
-    assert rows["meta"][0]["epoch"] == 2
+    assert rows["meta"][0]["epoch"] == 3
 
 
 def test_the_anchor_is_that_of_the_specification(folder, service):
@@ -182,6 +216,13 @@ def test_the_audit_trail_is_that_of_the_specification(folder, service):
         assert line == json.dumps(json.loads(line), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def count(service):
+    """A census, and an event that waits."""
+    taken = datetime(2026, 1, 1, tzinfo=UTC)
+    census = CensusRecord(place="host:/a", key_id="", version=0, messages=0, bytes=0, files=0, taken=taken)
+    service._keystore.change(lambda snapshot: Change(census=(census,), outbox=(OutboxEntry("e" * 32, b"line"),)))
+
+
 def decrypt(folder):
     room = offline_decrypt.Room(folder / "room", "key-file", (folder / "key").read_bytes())
     with (folder / "message").open("rb") as source:
@@ -200,10 +241,11 @@ def opened_keystore(folder):
     return room.id, AESGCM(wrapping_key).decrypt(wrapped[:12], wrapped[12:], binding), rows
 
 
-def row_bytes(room, table, row):
+def row_bytes(room, table, row, after=None):
     assert list(row.keys()) == [*COLUMNS[table], "mac"]
     fields = [part for column in COLUMNS[table] for part in (column.encode(), spell(row[column]))]
-    return lp(b"strongroom/1/row", room.encode(), table.encode(), *fields)
+    follows = [] if after is None else [b"after", after]
+    return lp(b"strongroom/1/row", room.encode(), table.encode(), *fields, *follows)
 
 
 def spell(value):

@@ -72,7 +72,7 @@ def kill_rotate(place: Place, dice: random.Random, options: argparse.Namespace, 
     """Keys being rotated."""
     job = Rotate(place)
     bombard(job, options.kills, dice, report)
-    report.notes.append(f"{job.name}: {job.midway} of the kills fell between the audit entry and the commit")
+    report.notes.append(f"{job.name}: {job.midway} of the kills fell between the commit and the audit entry")
     control_rotate(job, report)
 
 

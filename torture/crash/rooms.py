@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import strongroom
@@ -105,6 +107,7 @@ class Rotate:
             yield f"exit code {end.code}: {end.stderr}"
         if '"primary"' in end.stdout:
             self.acknowledged = max(self.acknowledged, json.loads(end.stdout)["key"]["primary"])
+        self.midway += has_waiting(self.place.room)
         try:
             with self.place.open() as room:
                 yield from self._wrong(room)
@@ -121,7 +124,8 @@ class Rotate:
         if key.primary < self.acknowledged or versions != list(range(1, key.primary + 1)):
             yield f"versions {versions}, {key.primary} of them primary, and {self.acknowledged} was acknowledged"
         recorded = rotations(self.place.room)
-        self.midway = len(recorded) - (key.primary - 1)
+        if len(recorded) != len(set(recorded)):
+            yield f"the audit trail knows of two rotations to one version: {recorded}"
         if missing := set(range(2, key.primary + 1)) - set(recorded):
             yield f"the audit trail knows nothing of versions {missing}"
         if any(not plain.startswith(b"under version") for plain in room.decrypt_many(self._messages)):
@@ -130,9 +134,16 @@ class Rotate:
 
 
 def rotations(room: Path) -> list[int]:
-    """The versions that the audit trail says were to be made."""
+    """The versions that the audit trail says were made. An entry that a crash repeated counts once."""
     lines = (room / "audit/events.jsonl").read_text().splitlines()
-    return [event["version"] for event in map(json.loads, lines) if event["event"] == "key-rotated"]
+    events = {event["id"]: event for event in map(json.loads, lines) if event["event"] == "key-rotated"}
+    return [event["version"] for event in events.values()]
+
+
+def has_waiting(room: Path) -> bool:
+    """Whether a change was committed whose event is not known to be in the audit trail."""
+    with closing(sqlite3.connect(f"{(room / 'keystore.db').as_uri()}?mode=rw", uri=True)) as keystore:
+        return keystore.execute("SELECT 1 FROM outbox").fetchone() is not None
 
 
 FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "audit", "events.jsonl"}

@@ -134,7 +134,7 @@ class Failed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCreated(Event):
-    """A data class is about to be made, with its first key."""
+    """A data class was made, with its first key."""
 
     name: ClassVar[str] = "class-created"
     data_class: str
@@ -148,7 +148,7 @@ class ClassCreated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCreated(Event):
-    """A key is about to be made for a class, with its first version active. `edges` are the lifecycle's numbers."""
+    """A key was made for a class, with its first version active. `edges` are the lifecycle's numbers."""
 
     name: ClassVar[str] = "key-created"
     data_class: str
@@ -159,7 +159,7 @@ class KeyCreated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRotated(Event):
-    """A new version is about to become primary; `deactivated` are versions whose leases ended."""
+    """A new version became primary; `deactivated` are versions whose leases ended."""
 
     name: ClassVar[str] = "key-rotated"
     data_class: str

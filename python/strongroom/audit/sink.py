@@ -14,7 +14,7 @@ from strongroom.files import FILE_MODE, sync_directory
 from strongroom.model import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -27,6 +27,10 @@ class Sink(Protocol):
 
     def note(self, event: Event) -> None:
         """Take `event`; it becomes durable with the next one recorded, or when the sink is closed."""
+        ...
+
+    def send(self, lines: Sequence[bytes]) -> None:
+        """Take entries as they were written elsewhere, perhaps again; they are durable on return."""
         ...
 
     def close(self) -> None:
@@ -65,6 +69,12 @@ class JsonLinesSink:
     def note(self, event: Event) -> None:
         """Append `event` without waiting. Raises AuditUnavailable."""
         self._append(event.line())
+
+    def send(self, lines: Sequence[bytes]) -> None:
+        """Append entries and wait until they are durable. Raises AuditUnavailable."""
+        for line in lines:
+            self._append(line)
+        self._sync(self._written)
 
     def close(self) -> None:
         """Make everything durable and close the file. May be called again."""

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.audit import ClassCreated, JsonLinesSink, RoomCreated, Who
+from strongroom.audit import JsonLinesSink, RoomCreated, Who
 from strongroom.crypto import Secret
 from strongroom.errors import Misuse, RoomExists, TargetExists
 from strongroom.files import DIRECTORY_MODE, create_private, directory_descriptor, sync_directory
@@ -34,7 +34,7 @@ from strongroom.home.places import (
 )
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keys import new_id
-from strongroom.keyservice import first_change
+from strongroom.keyservice import Maker
 from strongroom.keystore import Anchor, Keystore, make_keystore
 from strongroom.model import Request
 from strongroom.providers import SecretKind, make_sealed_root
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strongroom.home.unlock import StrPath
-    from strongroom.keystore import Change
     from strongroom.providers import SoftwareRoot
 
 
@@ -152,36 +151,26 @@ def build(site: Path, room_id: str, root: SoftwareRoot, sealed: bytes) -> None:
     """Everything in a room's directory, durable."""
     now, owner = datetime.now(UTC), os_user()
     create_private(site / ROOT_FILE, sealed)
-    first = first_change(root, room_id, now)
-    make_keystore(site / KEYSTORE_FILE, room_id, owner, root, first)
+    who = Who.of(Request(principal=owner, purpose="init", reason="make a room"), owner)
+    make_keystore(site / KEYSTORE_FILE, room_id, owner, root, Maker(root, room_id, who, now).first())
     (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
-    record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room_id, owner, first)
-    # opening it once proves that it is whole, and sets the anchor of this host
-    Keystore(site / KEYSTORE_FILE, room_id, root, anchors_directory()).close()
+    # opening it once proves that it is whole, sets the anchor of this host, and begins the audit trail
+    keystore = Keystore(site / KEYSTORE_FILE, room_id, root, anchors_directory())
+    try:
+        record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room_id, who, keystore)
+    finally:
+        keystore.close()
     document = {"format": FORMAT, "room": room_id, "created": now.isoformat(timespec="seconds")}
     create_private(site / ROOM_FILE, json.dumps(document, indent=2).encode() + b"\n")
     sync_directory(site)
 
 
-def record_making(path: Path, room_id: str, owner: str, first: Change) -> None:
+def record_making(path: Path, room_id: str, who: Who, keystore: Keystore) -> None:
     """The first entries of the audit trail."""
-    who = Who.of(Request(principal=owner, purpose="init", reason="make a room"), owner)
-    sink = JsonLinesSink(path, owner)
+    sink = JsonLinesSink(path, who.actor)
     try:
         sink.note(RoomCreated(who=who, room=room_id))
-        for made in first.classes:
-            sink.record(
-                ClassCreated(
-                    who=who,
-                    data_class=made.name,
-                    key_id=made.key_id,
-                    suite=made.suite,
-                    frame_length=made.frame_length,
-                    lease_seconds=made.lease_seconds,
-                    max_messages=made.max_messages,
-                    max_bytes=made.max_bytes,
-                )
-            )
+        keystore.deliver(lambda entries: sink.send([entry.line for entry in entries]))
     finally:
         sink.close()
 

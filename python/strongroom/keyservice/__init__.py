@@ -1,7 +1,7 @@
 """Who may use a key, and the doing and recording of it. Nothing reaches a KEK around this room."""
 
 from strongroom.keyservice.embedded import EmbeddedKeyService
-from strongroom.keyservice.making import first_change
+from strongroom.keyservice.making import Maker
 from strongroom.keyservice.protocol import GeneratedDek, KeyService, UnwrappedDek
 
-__all__ = ["EmbeddedKeyService", "GeneratedDek", "KeyService", "UnwrappedDek", "first_change"]
+__all__ = ["EmbeddedKeyService", "GeneratedDek", "KeyService", "Maker", "UnwrappedDek"]

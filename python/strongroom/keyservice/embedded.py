@@ -10,11 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from strongroom.audit import (
-    ClassCreated,
     Denied,
     Failed,
-    KeyCreated,
-    KeyRotated,
     LeaseClosed,
     LeaseOpened,
     Who,
@@ -24,6 +21,7 @@ from strongroom.errors import (
     AccessDenied,
     AuditUnavailable,
     AuthenticationFailed,
+    KeyChanged,
     KeyNotFound,
     KeyStateForbids,
     KeyUnavailable,
@@ -32,13 +30,13 @@ from strongroom.errors import (
     StrongroomError,
 )
 from strongroom.keys import NAMESPACE, KeyName, Operation, context_digest, kek_binding, may, new_id
-from strongroom.keyservice.making import CREATION_EDGES, check_class, rotation, with_first_key
+from strongroom.keyservice.making import Maker, check_class
 from strongroom.keyservice.protocol import GeneratedDek, UnwrappedDek
 from strongroom.model import DataClass, Lease, Request
 from strongroom.policy import Action, Resource, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from strongroom.audit import Sink
     from strongroom.crypto import AesWrappingKey, Edk
@@ -75,12 +73,12 @@ class EmbeddedKeyService:
     ) -> GeneratedDek:
         """See KeyService.generate_dek."""
         with self._turn(), self._case(request, Action.GENERATE) as case:
-            snapshot = self._keystore.snapshot()
+            snapshot = self._snapshot()
             self._authorise(case, resource_of_class(snapshot, data_class))
             wanted = snapshot.data_class(data_class)
             record = snapshot.version(wanted.key_id, snapshot.key(wanted.key_id).primary_version)
             kek = self._usable_kek(record, Operation.ENCRYPT)
-            self._keystore.take_wrap(record.key_id, record.version)
+            self._keystore.take_wrap(record.key_id, record.version, wanted.max_wraps)
             lease = self._open_lease(case, record, wanted, context)
             data_key = DataKey.generate(key_length)
             edk = kek.wrap(data_key, NAMESPACE, str(KeyName(record.key_id, record.version)), context)
@@ -89,7 +87,7 @@ class EmbeddedKeyService:
     def current_key(self, request: Request, data_class: str, context: Mapping[str, str]) -> KeyName:
         """See KeyService.current_key."""
         with self._turn(), self._case(request, Action.GENERATE) as case:
-            snapshot = self._keystore.snapshot()
+            snapshot = self._snapshot()
             self._authorise(case, resource_of_class(snapshot, data_class))
             wanted = snapshot.data_class(data_class)
             return KeyName(wanted.key_id, snapshot.key(wanted.key_id).primary_version)
@@ -97,7 +95,7 @@ class EmbeddedKeyService:
     def data_class(self, request: Request, name: str) -> DataClass:
         """See KeyService.data_class."""
         with self._turn(), self._case(request, Action.GENERATE) as case:
-            snapshot = self._keystore.snapshot()
+            snapshot = self._snapshot()
             self._authorise(case, resource_of_class(snapshot, name))
             return snapshot.data_class(name)
 
@@ -111,7 +109,7 @@ class EmbeddedKeyService:
     ) -> UnwrappedDek:
         """See KeyService.unwrap_dek."""
         with self._turn(), self._case(request, UNWRAPPING[operation]) as case:
-            snapshot = self._keystore.snapshot()
+            snapshot = self._snapshot()
             edk, name = choose_edk(snapshot, edks)
             key = snapshot.keys.get(name.key_id)
             self._authorise(case, Resource(key.data_class if key else None, name.key_id, name.version))
@@ -145,11 +143,10 @@ class EmbeddedKeyService:
         max_bytes: int = 2**60,
     ) -> DataClass:
         """See KeyService.create_class."""
-        now = utc_now()
         wanted = DataClass(
             name=name,
             key_id="",
-            created=now,
+            created=utc_now(),
             suite=suite,
             frame_length=frame_length,
             lease_seconds=lease_seconds,
@@ -163,65 +160,40 @@ class EmbeddedKeyService:
             def decide(snapshot: Snapshot) -> Change:
                 if name in snapshot.classes:
                     raise Misuse(f"there is a data class {name!r} already")
-                change = with_first_key(self._root, self.room_id, wanted, now)
-                self._sink.record(class_created(self._who(request), change.classes[0]))
-                return change
+                return self._maker(request).new_class(wanted)
 
-            return self._keystore.change(decide).data_class(name)
+            return self._change(decide).data_class(name)
 
     def create_key(self, request: Request, data_class: str) -> Key:
         """See KeyService.create_key."""
-        now = utc_now()
         with self._turn(), self._case(request, Action.CREATE_KEY) as case:
-            self._authorise(case, resource_of_class(self._keystore.snapshot(), data_class))
+            self._authorise(case, resource_of_class(self._snapshot(), data_class))
 
             def decide(snapshot: Snapshot) -> Change:
-                change = with_first_key(self._root, self.room_id, snapshot.data_class(data_class), now)
-                self._sink.record(
-                    KeyCreated(
-                        who=self._who(request),
-                        data_class=data_class,
-                        key_id=change.keys[0].id,
-                        version=1,
-                        edges=CREATION_EDGES,
-                    )
-                )
-                return change
+                return self._maker(request).new_key(snapshot, snapshot.data_class(data_class))
 
-            after = self._keystore.change(decide)
+            after = self._change(decide)
             return key_of(after.describe(utc_now()), after.data_class(data_class).key_id)
 
     def rotate(self, request: Request, key_id: str) -> Key:
         """See KeyService.rotate."""
         with self._turn(), self._case(request, Action.ROTATE) as case:
-            key = self._keystore.snapshot().keys.get(key_id)
-            self._authorise(case, Resource(key.data_class if key else None, key_id))
+            seen = self._snapshot().keys.get(key_id)
+            self._authorise(case, Resource(seen.data_class if seen else None, key_id))
 
             def decide(snapshot: Snapshot) -> Change:
-                now = utc_now()
                 key = snapshot.key(key_id)
-                change = rotation(self._root, self.room_id, snapshot, key, now)
-                fresh, _, *settled = change.versions
-                self._sink.record(
-                    KeyRotated(
-                        who=self._who(request),
-                        data_class=key.data_class,
-                        key_id=key_id,
-                        version=fresh.version,
-                        previous=key.primary_version,
-                        edges=CREATION_EDGES,
-                        deactivated=tuple(record.version for record in settled),
-                    )
-                )
-                return change
+                if seen is not None and key.primary_version != seen.primary_version:
+                    raise KeyChanged(f"key {key_id} was rotated meanwhile: version {key.primary_version} is primary")
+                return self._maker(request).rotation(snapshot, key)
 
-            return key_of(self._keystore.change(decide).describe(utc_now()), key_id)
+            return key_of(self._change(decide).describe(utc_now()), key_id)
 
     def describe(self, request: Request) -> Description:
         """See KeyService.describe."""
         with self._turn(), self._case(request, Action.DESCRIBE) as case:
             self._authorise(case, Resource())
-            return self._keystore.snapshot().describe(utc_now())
+            return self._snapshot().describe(utc_now())
 
     def close(self) -> None:
         """See KeyService.close."""
@@ -244,6 +216,27 @@ class EmbeddedKeyService:
         self._check_usable()
         self.check_free()
         return self._threads.taken
+
+    def _snapshot(self) -> Snapshot:
+        """What the keystore says. Events that wait are sent first: a change takes effect once the audit trail has it."""
+        snapshot = self._keystore.snapshot()
+        if snapshot.unsent:
+            self._deliver()
+        return snapshot
+
+    def _change(self, decide: Callable[[Snapshot], Change]) -> Snapshot:
+        """Change the keystore and send the events of it. Raises AuditUnavailable; then whoever comes next sends them first."""
+        if self._keystore.snapshot().unsent:
+            self._deliver()
+        after = self._keystore.change(decide)
+        self._deliver()
+        return after
+
+    def _deliver(self) -> None:
+        self._keystore.deliver(lambda entries: self._sink.send([entry.line for entry in entries]))
+
+    def _maker(self, request: Request) -> Maker:
+        return Maker(self._root, self.room_id, self._who(request), utc_now())
 
     @contextmanager
     def _case(self, request: Request, action: Action) -> Iterator[Case]:
@@ -296,6 +289,8 @@ class EmbeddedKeyService:
             return self._keks[name]
 
     def _unwrap_kek(self, record: VersionRecord) -> AesWrappingKey:
+        if record.wrapped_kek is None:
+            raise RoomTampered(f"key_versions {record.key_id}/{record.version}: it is {record.state} and has no KEK")
         binding = kek_binding(self.room_id, record.root_version, record.key_id, record.version)
         try:
             return self._root.unwrap_kek(record.wrapped_kek, binding)
@@ -412,20 +407,6 @@ def choose_edk(snapshot: Snapshot, edks: Sequence[Edk]) -> tuple[Edk, KeyName]:
         raise KeyNotFound(f"this room does not hold what the message was encrypted under: {named}")
     providers = ", ".join(sorted({edk.provider_id for edk in edks})) or "no provider"
     raise KeyNotFound(f"the message was not encrypted under a key of a Strongroom room: it names {providers}")
-
-
-def class_created(who: Who, data_class: DataClass) -> ClassCreated:
-    """The event of a new class."""
-    return ClassCreated(
-        who=who,
-        data_class=data_class.name,
-        key_id=data_class.key_id,
-        suite=data_class.suite,
-        frame_length=data_class.frame_length,
-        lease_seconds=data_class.lease_seconds,
-        max_messages=data_class.max_messages,
-        max_bytes=data_class.max_bytes,
-    )
 
 
 def key_of(description: Description, key_id: str) -> Key:

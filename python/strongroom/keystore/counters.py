@@ -29,20 +29,20 @@ class WrapCounters:
         self._left: dict[tuple[str, int], int] = {}
         self._block: dict[tuple[str, int], int] = {}
 
-    def take(self, key_id: str, version: int) -> None:
-        """Count one wrap under a key version. Raises LimitExceeded before there could be too many."""
+    def take(self, key_id: str, version: int, most: int) -> None:
+        """Count one wrap under a key version. Raises LimitExceeded before there could be more than `most`, or too many."""
         name = (key_id, version)
         with self._lock:
             if self._left.get(name, 0) == 0:
                 block = self._block.get(name, FIRST_BLOCK)
-                self._left[name] = self._reserve(key_id, version, block)
+                self._left[name] = self._reserve(key_id, version, block, min(most, MAX_WRAPS))
                 self._block[name] = min(block * GROWTH, LARGEST_BLOCK)
             self._left[name] -= 1
 
-    def _reserve(self, key_id: str, version: int, block: int) -> int:
+    def _reserve(self, key_id: str, version: int, block: int, most: int) -> int:
         with self._database.writing() as connection:
             reserved = self._reserved(connection, key_id, version)
-            granted = min(block, MAX_WRAPS - reserved)
+            granted = min(block, most - reserved)
             if granted <= 0:
                 raise LimitExceeded(
                     f"key {key_id} version {version} has wrapped as many data keys as it may: rotate it"
@@ -57,6 +57,14 @@ class WrapCounters:
             raise RoomTampered(f"wrap_counters {key_id}/{version}: the row is missing, someone removed it")
         self._macs.check(WRAP_COUNTERS, dict(row))
         return int(row["reserved"])
+
+
+def read_counters(connection: Connection, macs: RowMac) -> dict[tuple[str, int], int]:
+    """The wraps that were reserved under every key version. Raises RoomTampered."""
+    rows = [dict(row) for row in connection.execute(select(WRAP_COUNTERS)).mappings()]
+    for row in rows:
+        macs.check(WRAP_COUNTERS, row)
+    return {(row["key_id"], row["version"]): row["reserved"] for row in rows}
 
 
 def start_counter(connection: Connection, macs: RowMac, key_id: str, version: int) -> None:

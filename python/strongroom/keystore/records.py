@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.errors import KeyNotFound
-from strongroom.keys import settled_state
-from strongroom.model import DataClass, Description, Key, KeyState, KeyVersion
+from strongroom.keys import scope_from, settled_state
+from strongroom.model import Description, Key, KeyState, KeyVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-    from strongroom.keystore.rowmac import Value
+    from strongroom.model import DataClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """A key without its versions."""
+    """A key without its versions. `scope` is canonical (see `strongroom.keys.scope_text`), None for an unscoped class.
+
+    At most one key of a class and scope is `current`. `primary_version` is 0 while there is none.
+    """
 
     id: str
     data_class: str
     primary_version: int
     created: datetime
+    scope: str | None = None
+    current: bool = True
+    owner: str = ""
+    contact: str = ""
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionRecord:
-    """A key version as stored: `state` is that of the last change, and the KEK is wrapped by a version of the root."""
+    """A key version as stored: `state` is that of the last change, and the KEK is wrapped by a version of the root.
+
+    `wrapped_kek` is None once the version is DESTROYED. `edges` and `history_mac` are the head of its history, which the
+    keystore keeps: what a change says of them is not looked at.
+    """
 
     key_id: str
     version: int
@@ -36,7 +49,14 @@ class VersionRecord:
     created: datetime
     active_until: datetime | None
     root_version: int
-    wrapped_kek: bytes
+    wrapped_kek: bytes | None
+    activates: datetime | None = None
+    activated: datetime | None = None
+    destroy_at: datetime | None = None
+    left_state: KeyState | None = None
+    compromised: bool = False
+    edges: int = 0
+    history_mac: bytes = field(default=b"", compare=False)
 
     def state_at(self, now: datetime) -> KeyState:
         """The lifecycle state at `now`."""
@@ -44,14 +64,95 @@ class VersionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRecord:
+    """An edge that a key version has gone through: which, who brought it about, and why.
+
+    `edge` is its number (see `strongroom.keys.EDGES`); `source` is None for what did not exist before. `actor` is the OS
+    user, or `clock`. `event_id` names the entry in the audit trail. The keystore gives the `number`, 1 for a version's
+    first edge.
+    """
+
+    key_id: str
+    version: int
+    edge: int
+    source: KeyState | None
+    target: KeyState
+    actor: str
+    principal: str
+    purpose: str
+    reason: str
+    time: datetime
+    event_id: str
+    approvals: str | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CensusRecord:
+    """What was counted at a place under one key version. A place also has one for key "" and version 0: the whole of it."""
+
+    place: str
+    key_id: str
+    version: int
+    messages: int
+    bytes: int
+    files: int
+    taken: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootChange:
+    """A new version of the root, and the MAC key wrapped by it."""
+
+    version: int
+    wrapped_mac_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """An event on its way to the audit trail: its id, and the line that it is there."""
+
+    event_id: str
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Records to put into the keystore, new or in the place of those with the same name; all of it or nothing.
+
+    A version that is new or changes its state needs the edges that lead there in `history`, in their order. `outbox` are the
+    events of the change. What was counted before at the places in `recounted` goes.
+    """
+
+    classes: tuple[DataClass, ...] = ()
+    keys: tuple[KeyRecord, ...] = ()
+    versions: tuple[VersionRecord, ...] = ()
+    history: tuple[HistoryRecord, ...] = ()
+    outbox: tuple[OutboxEntry, ...] = ()
+    census: tuple[CensusRecord, ...] = ()
+    recounted: tuple[str, ...] = ()
+    root: RootChange | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything in a keystore at one epoch, verified. Immutable, so threads share it."""
+    """Everything in a keystore at one epoch, verified, but for histories and counters. Immutable, so threads share it.
+
+    `newest` is the latest time that was ever recorded here: no clock is behind it. `digest` says whether two keystores
+    of a room hold the same, whatever their epochs. `unsent` says that events wait in the outbox.
+    """
 
     epoch: int
     owner: str
+    newest: datetime
+    root_version: int
+    digest: str
     classes: Mapping[str, DataClass]
     keys: Mapping[str, KeyRecord]
     versions: Mapping[tuple[str, int], VersionRecord]
+    census: tuple[CensusRecord, ...]
+    current: Mapping[tuple[str, str | None], str]
+    unsent: bool = False
 
     def data_class(self, name: str) -> DataClass:
         """The class `name`. Raises KeyNotFound."""
@@ -67,6 +168,11 @@ class Snapshot:
         except KeyError:
             raise KeyNotFound(f"this room has no key {key_id}") from None
 
+    def current_key(self, data_class: str, scope: str | None = None) -> KeyRecord | None:
+        """The key that a class and scope encrypt under now, None if there is none."""
+        key_id = self.current.get((data_class, scope))
+        return None if key_id is None else self.keys[key_id]
+
     def version(self, key_id: str, version: int) -> VersionRecord:
         """A version of a key. Raises KeyNotFound."""
         self.key(key_id)
@@ -80,6 +186,10 @@ class Snapshot:
         found = [record for record in self.versions.values() if record.key_id == key_id]
         return sorted(found, key=lambda record: record.version)
 
+    def now(self, wall_clock: datetime) -> datetime:
+        """The time as far as this keystore goes: a clock that was put back brings back no state."""
+        return max(wall_clock, self.newest)
+
     def describe(self, now: datetime) -> Description:
         """The classes and keys, with states as they are at `now`."""
         keys = sorted(self.keys.values(), key=lambda key: (key.created, key.id))
@@ -89,73 +199,33 @@ class Snapshot:
         )
 
     def _describe_key(self, key: KeyRecord, now: datetime) -> Key:
-        versions = tuple(
-            KeyVersion(
-                version=record.version,
-                state=record.state_at(now),
-                created=record.created,
-                primary=record.version == key.primary_version,
-                active_until=record.active_until,
-                root_version=record.root_version,
-            )
-            for record in self.versions_of(key.id)
-        )
         return Key(
             id=key.id,
             data_class=key.data_class,
-            scope=None,
+            scope=scope_from(key.scope),
             primary=key.primary_version,
-            versions=versions,
+            versions=tuple(describe_version(record, key, now) for record in self.versions_of(key.id)),
             created=key.created,
+            current=key.current,
+            owner=key.owner,
+            contact=key.contact,
+            description=key.description,
+            tags=dict(key.tags),
         )
 
 
-def class_to_row(record: DataClass) -> dict[str, Value]:
-    """The columns of `classes`."""
-    return {
-        "name": record.name,
-        "key_id": record.key_id,
-        "suite": record.suite,
-        "frame_length": record.frame_length,
-        "lease_seconds": record.lease_seconds,
-        "max_messages": record.max_messages,
-        "max_bytes": record.max_bytes,
-        "created": to_microseconds(record.created),
-    }
-
-
-def key_to_row(record: KeyRecord) -> dict[str, Value]:
-    """The columns of `keys`."""
-    return {
-        "id": record.id,
-        "data_class": record.data_class,
-        "scope": None,
-        "primary_version": record.primary_version,
-        "created": to_microseconds(record.created),
-    }
-
-
-def version_to_row(record: VersionRecord) -> dict[str, Value]:
-    """The columns of `key_versions`."""
-    return {
-        "key_id": record.key_id,
-        "version": record.version,
-        "state": str(record.state),
-        "created": to_microseconds(record.created),
-        "active_until": None if record.active_until is None else to_microseconds(record.active_until),
-        "root_version": record.root_version,
-        "wrapped_kek": record.wrapped_kek,
-    }
-
-
-def to_microseconds(time: datetime) -> int:
-    """Microseconds since 1970 in UTC."""
-    return (time - EPOCH) // timedelta(microseconds=1)
-
-
-def from_microseconds(count: int) -> datetime:
-    """The time that `to_microseconds` gave `count` for."""
-    return EPOCH + timedelta(microseconds=count)
-
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+def describe_version(record: VersionRecord, key: KeyRecord, now: datetime) -> KeyVersion:
+    """A version of `key` with its state at `now`."""
+    return KeyVersion(
+        version=record.version,
+        state=record.state_at(now),
+        created=record.created,
+        primary=record.version == key.primary_version,
+        active_until=record.active_until,
+        root_version=record.root_version,
+        activates=record.activates,
+        activated=record.activated,
+        destroy_at=record.destroy_at,
+        left_state=record.left_state,
+        compromised=record.compromised,
+    )

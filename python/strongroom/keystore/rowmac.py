@@ -28,13 +28,13 @@ class RowMac:
         self._key = key
         self._room_id = room_id
 
-    def signed(self, table: Table, values: Mapping[str, Value]) -> dict[str, Value]:
-        """`values` with their MAC in the column `mac`."""
-        return {**values, "mac": self._key.sign(self._said(table, values))}
+    def signed(self, table: Table, values: Mapping[str, Value], *, after: bytes | None = None) -> dict[str, Value]:
+        """`values` with their MAC in the column `mac`. In a chain, `after` is the MAC of the row before."""
+        return {**values, "mac": self._key.sign(self._said(table, values, after))}
 
-    def check(self, table: Table, row: Mapping[str, Value]) -> None:
-        """Raises RoomTampered naming the row unless its MAC is ours."""
-        if not self._matches(table, row, row["mac"]):
+    def check(self, table: Table, row: Mapping[str, Value], *, after: bytes | None = None) -> None:
+        """Raises RoomTampered naming the row unless its MAC is ours, in a chain behind `after`."""
+        if not self._matches(table, row, row["mac"], after):
             raise RoomTampered(f"{row_name(table, row)}: its MAC does not match what it says, someone changed it")
 
     def check_set(self, members: bytes, rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> None:
@@ -54,17 +54,19 @@ class RowMac:
         """Wipe the key."""
         self._key.close()
 
-    def _matches(self, table: Table, row: Mapping[str, Value], mac: Value) -> bool:
+    def _matches(self, table: Table, row: Mapping[str, Value], mac: Value, after: bytes | None = None) -> bool:
         try:
-            self._key.verify(self._said(table, row), mac if isinstance(mac, bytes) else b"")
+            self._key.verify(self._said(table, row, after), mac if isinstance(mac, bytes) else b"")
         except AuthenticationFailed:
             return False
         return True
 
-    def _said(self, table: Table, row: Mapping[str, Value]) -> bytes:
-        """All that a row says, canonical."""
+    def _said(self, table: Table, row: Mapping[str, Value], after: bytes | None) -> bytes:
+        """All that a row says, canonical, and what it follows on."""
         columns = [column.name for column in table.columns if column.name != "mac"]
         fields = [part for name in columns for part in (name.encode(), spell(row[name]))]
+        if after is not None:
+            fields += [b"after", after]
         return length_prefixed(b"strongroom/1/row", self._room_id.encode(), table.name.encode(), *fields)
 
 

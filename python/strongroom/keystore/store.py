@@ -1,38 +1,42 @@
-"""The keystore at work: verified snapshots, changes of the whole set in one transaction, wrap counters."""
+"""The keystore at work: verified snapshots, changes of the whole set in one transaction, histories, outbox, wrap counters."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from strongroom.errors import AuthenticationFailed, KeystoreUnavailable, RoomTampered, UnsupportedFormat
-from strongroom.files import create_private
+from strongroom.errors import AuthenticationFailed, KeystoreUnavailable, RoomTampered
 from strongroom.keys import mac_key_binding
+from strongroom.keystore import history, outbox
 from strongroom.keystore.anchor import Anchor, Mark, check_progress
-from strongroom.keystore.counters import WrapCounters, start_counter
+from strongroom.keystore.counters import MAX_WRAPS, WrapCounters, read_counters, start_counter
 from strongroom.keystore.engine import Database
-from strongroom.keystore.records import (
-    KeyRecord,
-    Snapshot,
-    VersionRecord,
+from strongroom.keystore.reading import has_waiting, read_members, read_meta, to_snapshot
+from strongroom.keystore.rowmac import RowMac, Value, pack_members, row_name
+from strongroom.keystore.rows import (
+    EPOCH,
+    as_bytes,
+    as_int,
+    census_to_row,
     class_to_row,
-    from_microseconds,
     key_to_row,
+    storable,
+    to_microseconds,
     version_to_row,
 )
-from strongroom.keystore.rowmac import RowMac, Value, pack_members, row_name
-from strongroom.keystore.tables import CLASSES, KEY_VERSIONS, KEYS, MEMBERS, META
-from strongroom.model import DataClass, KeyState
+from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, META
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
     from typing import Protocol
 
     from strongroom.crypto import MacKey
+    from strongroom.keystore.records import Change, HistoryRecord, OutboxEntry, Snapshot, VersionRecord
 
     class Root(Protocol):
         """What a keystore asks of a root key."""
@@ -43,20 +47,11 @@ if TYPE_CHECKING:
         def unwrap_mac_key(self, wrapped: bytes, binding: bytes) -> MacKey: ...  # noqa: D102 - see providers.Root
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Records to put into the keystore, new or in the place of those with the same name."""
-
-    classes: tuple[DataClass, ...] = ()
-    keys: tuple[KeyRecord, ...] = ()
-    versions: tuple[VersionRecord, ...] = ()
-
-
 class Keystore:
     """The keystore of one room. Thread-safe; not to be used in a forked child.
 
-    Everything it gives out was verified. Raises RoomTampered naming what does not verify, and KeystoreUnavailable when
-    the database does not answer.
+    Everything it gives out was verified. Raises RoomTampered naming what does not verify, RoomOutdated for a keystore that
+    has to be upgraded first, and KeystoreUnavailable when the database does not answer.
     """
 
     def __init__(self, path: Path, room_id: str, root: Root, anchors: Path) -> None:
@@ -78,7 +73,7 @@ class Keystore:
             raise
 
     def snapshot(self) -> Snapshot:
-        """All that the keystore says now."""
+        """All that the keystore says now. While it is `unsent`, nothing may be done by it before `deliver`."""
         with self._lock:
             with self._database.reading() as connection:
                 snapshot, mark = self._read(connection)
@@ -88,21 +83,49 @@ class Keystore:
     def change(self, decide: Callable[[Snapshot], Change]) -> Snapshot:
         """Let `decide` make a change out of the newest state, alone, and commit it under the next epoch.
 
-        What `decide` raises undoes everything.
+        What `decide` raises undoes everything. The change takes effect once `deliver` has sent its events.
         """
         with self._lock:
             with self._database.writing() as connection:
                 # the rows themselves, not what memory holds of them: what is signed next must not be a stranger's
                 before, _ = self._verify(connection)
-                self._apply(connection, decide(before))
-                self._seal(connection, before.epoch + 1)
+                self._apply(connection, before, decide(before))
                 after, mark = self._verify(connection)
             self._remember(after, mark)
             return after
 
-    def take_wrap(self, key_id: str, version: int) -> None:
-        """Count one wrap under a key version. Raises LimitExceeded before there could be too many."""
-        self._counters.take(key_id, version)
+    def deliver(self, send: Callable[[Sequence[OutboxEntry]], None]) -> None:
+        """Give the events that wait to `send`, in order, alone; they are gone from the outbox once it has returned.
+
+        After a crash in between they are sent again, under the ids that they had.
+        """
+        with self._database.writing() as connection:
+            entries = outbox.waiting(connection, self._macs)
+            if entries:
+                send(entries)
+                outbox.clear(connection)
+
+    def pending(self) -> Sequence[OutboxEntry]:
+        """The events that wait in the outbox, in order."""
+        with self._database.reading() as connection:
+            return outbox.waiting(connection, self._macs)
+
+    def history(self, key_id: str, version: int | None = None) -> tuple[HistoryRecord, ...]:
+        """The edges that the versions of a key, or one of them, have gone through, by version. Raises KeyNotFound."""
+        with self._database.reading() as connection:
+            snapshot, _ = self._read(connection)
+            snapshot.key(key_id)
+            versions = snapshot.versions_of(key_id) if version is None else [snapshot.version(key_id, version)]
+            return history.read(connection, self._macs, versions)
+
+    def take_wrap(self, key_id: str, version: int, most: int = MAX_WRAPS) -> None:
+        """Count one wrap under a key version, of `most` at the most. Raises LimitExceeded before there are too many."""
+        self._counters.take(key_id, version, most)
+
+    def wraps(self) -> Mapping[tuple[str, int], int]:
+        """How many wraps were reserved under each key version."""
+        with self._database.reading() as connection:
+            return read_counters(connection, self._macs)
 
     def close(self) -> None:
         """Close the database and wipe the MAC key."""
@@ -123,174 +146,77 @@ class Keystore:
 
     def _read(self, connection: Connection) -> tuple[Snapshot, Mark]:
         """The state in a transaction, from memory if it is the one that was verified last."""
-        state = connection.execute(select(META.c.epoch, META.c.mac)).first()
+        state = connection.execute(select(META.c.epoch, META.c.mac, outbox.IS_WAITING.label("unsent"))).first()
         current, seen = self._current, self._seen
         if current and seen and state and seen.is_same(Mark(state.epoch, as_bytes(state.mac))):
-            return current, seen
+            return replace(current, unsent=bool(state.unsent)), seen
         return self._verify(connection)
 
     def _verify(self, connection: Connection) -> tuple[Snapshot, Mark]:
         """The state in a transaction, every row of it verified."""
         meta = read_meta(connection, self._room_id)
         self._macs.check(META, meta)
-        rows = [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
-        for table, row in rows:
+        members = read_members(connection)
+        for table, row in members:
             self._macs.check(table, row)
-        self._macs.check_set(as_bytes(meta["members"]), rows)
+        self._macs.check_set(as_bytes(meta["members"]), members)
         mark = Mark(as_int(meta["epoch"]), as_bytes(meta["mac"]))
         check_progress(self._seen, mark)
-        return to_snapshot(meta, rows), mark
+        return to_snapshot(meta, members, unsent=has_waiting(connection)), mark
 
     def _remember(self, snapshot: Snapshot, mark: Mark) -> None:
         if self._current is None or self._seen is None or not mark.is_same(self._seen):
             self._anchor.advance(mark)
         self._current, self._seen = snapshot, mark
 
-    def _apply(self, connection: Connection, change: Change) -> None:
-        known = {row_name(table, row) for table in MEMBERS for row in read_rows(connection, table)}
-        for table, values in rows_of(change):
-            name, row = row_name(table, values), self._macs.signed(table, values)
-            if name in known:
-                ours = [column == row[column.name] for column in table.primary_key.columns]
-                connection.execute(update(table).where(*ours).values(row))
-                continue
-            connection.execute(insert(table).values(row))
-            if table is KEY_VERSIONS:
-                start_counter(connection, self._macs, str(values["key_id"]), as_int(values["version"]))
-
-    def _seal(self, connection: Connection, epoch: int) -> None:
-        """Sign the set of rows under `epoch`."""
-        meta = read_meta(connection, self._room_id)
-        rows = [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
-        values = {**meta, "epoch": epoch, "members": pack_members(rows)}
-        connection.execute(update(META).values(self._macs.signed(META, values)))
+    def _apply(self, connection: Connection, before: Snapshot, change: Change) -> None:
+        """Write a change, and sign the set of rows under the next epoch."""
+        write_change(connection, self._macs, before.versions, change)
+        values = dict(read_meta(connection, self._room_id))
+        values |= {"epoch": before.epoch + 1, "newest": to_microseconds(max(before.newest, newest(change)))}
+        if change.root is not None:
+            values |= {"root_version": change.root.version, "wrapped_mac_key": change.root.wrapped_mac_key}
+        seal(connection, self._macs, values)
 
 
-def make_keystore(path: Path, room_id: str, owner: str, root: Root, first: Change) -> None:
-    """A new keystore at `path`, at epoch 1, holding `first`. The caller makes sure that a crash leaves no half of it."""
-    from strongroom.crypto import MacKey
-    from strongroom.keystore.migrate import upgrade
-
-    create_private(path)
-    key = MacKey.generate()
-    macs = RowMac(key, room_id)
-    database = Database(path)
-    try:
-        with database.writing() as connection:
-            upgrade(connection)
-            for table, values in rows_of(first):
-                connection.execute(insert(table).values(macs.signed(table, values)))
-                if table is KEY_VERSIONS:
-                    start_counter(connection, macs, str(values["key_id"]), as_int(values["version"]))
-            rows = [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
-            meta: dict[str, Value] = {
-                "id": 1,
-                "format": FORMAT,
-                "room": room_id,
-                "owner": owner,
-                "epoch": 1,
-                "root_version": root.version,
-                "wrapped_mac_key": root.wrap_mac_key(key, mac_key_binding(room_id, root.version)),
-                "members": pack_members(rows),
-            }
-            connection.execute(insert(META).values(macs.signed(META, meta)))
-    finally:
-        database.close()
-        macs.close()
+def write_change(
+    connection: Connection, macs: RowMac, before: Mapping[tuple[str, int], VersionRecord], change: Change
+) -> None:
+    """Write the rows of a change, with their MACs. The set is not signed yet."""
+    for place in change.recounted:
+        connection.execute(delete(CENSUS).where(CENSUS.c.place == storable(place)))
+    known = {row_name(table, row) for table, row in read_members(connection)}
+    versions = history.append(connection, macs, before, change)
+    for table, values in rows_of(change, versions):
+        name, row = row_name(table, values), macs.signed(table, values)
+        if name in known:
+            ours = [column == row[column.name] for column in table.primary_key.columns]
+            connection.execute(update(table).where(*ours).values(row))
+            continue
+        connection.execute(insert(table).values(row))
+        if table is KEY_VERSIONS:
+            start_counter(connection, macs, str(values["key_id"]), as_int(values["version"]))
+    outbox.put(connection, macs, change.outbox)
 
 
-def read_meta(connection: Connection, room_id: str) -> Mapping[str, Value]:
-    """The one row that speaks for the keystore. Not yet authenticated."""
-    rows = read_rows(connection, META)
-    if len(rows) != 1:
-        raise RoomTampered(f"meta: {len(rows)} rows where there is one, someone added or removed some")
-    meta = rows[0]
-    if as_int(meta["format"]) > FORMAT:
-        raise UnsupportedFormat(f"the keystore has format {meta['format']!r}; this version reads up to {FORMAT}")
-    if meta["room"] != room_id:
-        raise RoomTampered("meta 1: the keystore belongs to another room")
-    return meta
-
-
-def read_rows(connection: Connection, table: Table) -> list[Mapping[str, Value]]:
-    """All rows of a table. Not yet authenticated."""
-    try:
-        return [dict(row) for row in connection.execute(select(table)).mappings()]
-    except (TypeError, ValueError) as error:
-        raise RoomTampered(f"{table.name}: a row holds what was never written there, someone changed it") from error
-
-
-def rows_of(change: Change) -> Iterator[tuple[Table, dict[str, Value]]]:
+def rows_of(change: Change, versions: Sequence[VersionRecord]) -> Iterator[tuple[Table, dict[str, Value]]]:
     """The rows of a change, those first that others point to."""
     yield from ((KEYS, key_to_row(record)) for record in change.keys)
-    yield from ((KEY_VERSIONS, version_to_row(record)) for record in change.versions)
+    yield from ((KEY_VERSIONS, version_to_row(record)) for record in versions)
     yield from ((CLASSES, class_to_row(record)) for record in change.classes)
+    yield from ((CENSUS, census_to_row(record)) for record in change.census)
 
 
-def to_snapshot(meta: Mapping[str, Value], rows: list[tuple[Table, Mapping[str, Value]]]) -> Snapshot:
-    """Verified rows as records."""
-    classes = [to_class(row) for table, row in rows if table is CLASSES]
-    keys = [to_key(row) for table, row in rows if table is KEYS]
-    versions = [to_version(row) for table, row in rows if table is KEY_VERSIONS]
-    return Snapshot(
-        epoch=as_int(meta["epoch"]),
-        owner=str(meta["owner"]),
-        classes={record.name: record for record in classes},
-        keys={record.id: record for record in keys},
-        versions={(record.key_id, record.version): record for record in versions},
-    )
+def seal(connection: Connection, macs: RowMac, values: Mapping[str, Value]) -> None:
+    """Sign the set of rows: put the meta row in its place, with what it lists."""
+    row = macs.signed(META, {**values, "members": pack_members(read_members(connection))})
+    connection.execute(delete(META))
+    connection.execute(insert(META).values(row))
 
 
-def to_class(row: Mapping[str, Value]) -> DataClass:
-    """A row of `classes`."""
-    return DataClass(
-        name=str(row["name"]),
-        key_id=str(row["key_id"]),
-        suite=as_int(row["suite"]),
-        frame_length=as_int(row["frame_length"]),
-        lease_seconds=as_int(row["lease_seconds"]),
-        max_messages=as_int(row["max_messages"]),
-        max_bytes=as_int(row["max_bytes"]),
-        created=from_microseconds(as_int(row["created"])),
-    )
-
-
-def to_key(row: Mapping[str, Value]) -> KeyRecord:
-    """A row of `keys`."""
-    return KeyRecord(
-        id=str(row["id"]),
-        data_class=str(row["data_class"]),
-        primary_version=as_int(row["primary_version"]),
-        created=from_microseconds(as_int(row["created"])),
-    )
-
-
-def to_version(row: Mapping[str, Value]) -> VersionRecord:
-    """A row of `key_versions`."""
-    until = row["active_until"]
-    return VersionRecord(
-        key_id=str(row["key_id"]),
-        version=as_int(row["version"]),
-        state=KeyState(str(row["state"])),
-        created=from_microseconds(as_int(row["created"])),
-        active_until=None if until is None else from_microseconds(as_int(until)),
-        root_version=as_int(row["root_version"]),
-        wrapped_kek=as_bytes(row["wrapped_kek"]),
-    )
-
-
-def as_int(value: Value) -> int:
-    """`value`, which is an integer unless someone changed the database."""
-    if not isinstance(value, int):
-        raise RoomTampered("the keystore holds something else where a number stands, someone changed it")
-    return value
-
-
-def as_bytes(value: Value) -> bytes:
-    """`value`, which is bytes unless someone changed the database."""
-    if not isinstance(value, bytes):
-        raise RoomTampered("the keystore holds something else where bytes stand, someone changed it")
-    return value
-
-
-FORMAT = 1
+def newest(change: Change) -> datetime:
+    """The latest time that a change records."""
+    times = [record.created for records in (change.classes, change.keys, change.versions) for record in records]
+    times += [record.time for record in change.history]
+    times += [record.taken for record in change.census]
+    return max(times, default=EPOCH)

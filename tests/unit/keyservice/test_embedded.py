@@ -2,6 +2,7 @@ import json
 import os
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from rooms import CONTEXT, REQUEST, MadeRoom
@@ -27,7 +28,8 @@ from strongroom.errors import (
 )
 from strongroom.keys import Operation
 from strongroom.keyservice import EmbeddedKeyService, embedded
-from strongroom.model import Request
+from strongroom.keystore import Change, Snapshot
+from strongroom.model import KeyState, Request
 from strongroom.policy import Action, Decision, OwnerPolicy, Resource
 
 
@@ -44,6 +46,10 @@ class RecordingSink:
         self.events.append(event)
 
     note = record
+
+    def send(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self.record(SimpleNamespace(**(said := json.loads(line)), name=said["event"]))
 
     def close(self) -> None:
         pass
@@ -131,7 +137,9 @@ def test_no_record_no_release(service: EmbeddedKeyService, sink: RecordingSink) 
 @pytest.mark.parametrize(
     ("name", "action"), [("key-rotated", "rotate"), ("class-created", "create"), ("key-created", "key")]
 )
-def test_no_record_no_change(service: EmbeddedKeyService, sink: RecordingSink, name: str, action: str) -> None:
+def test_no_change_takes_effect_before_it_is_recorded(
+    service: EmbeddedKeyService, sink: RecordingSink, name: str, action: str
+) -> None:
     before = service.describe(REQUEST)
     change = {
         "rotate": lambda: service.rotate(REQUEST, before.keys[0].id),
@@ -139,12 +147,19 @@ def test_no_record_no_change(service: EmbeddedKeyService, sink: RecordingSink, n
         "key": lambda: service.create_key(REQUEST, "default"),
     }[action]
     sink.fails = (name,)
-    with pytest.raises(AuditUnavailable):
-        change()
-    assert service.describe(REQUEST) == before
+    for call in (
+        change,
+        change,
+        lambda: service.describe(REQUEST),
+        lambda: service.generate_dek(REQUEST, "default", CONTEXT),
+    ):
+        with pytest.raises(AuditUnavailable):
+            call()
     sink.fails = ()
-    change()
-    assert service.describe(REQUEST) != before
+    after = service.describe(REQUEST)
+    assert after != before
+    assert sink.names() == [name]
+    assert len(after.keys) + len(after.keys[0].versions) == 3
 
 
 def test_what_is_recorded_of_a_lease(service: EmbeddedKeyService, room: MadeRoom) -> None:
@@ -229,20 +244,15 @@ def test_rotation_keeps_the_old_version_until_its_leases_end(
     assert [v.state for v in key.versions] == ["DEACTIVATED", "ACTIVE"]
     service.unwrap_dek(REQUEST, [old], CONTEXT)
     service.rotate(REQUEST, key.id)
-    assert sink.events[-1].deactivated == (1,)
+    assert sink.events[-1].deactivated == [1]
     monkeypatch.setattr(embedded, "utc_now", real)
     assert [v.state for v in service.describe(REQUEST).keys[0].versions] == ["DEACTIVATED", "ACTIVE", "ACTIVE"]
 
 
 @pytest.mark.parametrize("state", ["PRE_ACTIVE", "SUSPENDED", "COMPROMISED", "DESTROY_SCHEDULED", "DESTROYED"])
 def test_a_state_that_forbids(service: EmbeddedKeyService, sink: RecordingSink, state: str) -> None:
-    from strongroom.keystore import Change
-    from strongroom.model import KeyState
-
     edk = service.generate_dek(REQUEST, "default", CONTEXT).edk
-    service._keystore.change(
-        lambda snapshot: Change(versions=tuple(replace(v, state=KeyState(state)) for v in snapshot.versions.values()))
-    )
+    service._keystore.change(lambda snapshot: in_state(service, snapshot, KeyState(state)))
     with pytest.raises(KeyStateForbids, match=f"{state}: it may not encrypt"):
         service.generate_dek(REQUEST, "default", CONTEXT)
     with pytest.raises(KeyStateForbids, match=f"version 1 is {state}: it may not decrypt"):
@@ -291,11 +301,16 @@ def test_the_current_key_is_what_data_keys_are_made_under(service: EmbeddedKeySe
 
 def put_into(service: EmbeddedKeyService, state: str) -> None:
     """Put every version into a state."""
-    from strongroom.keystore import Change
-    from strongroom.model import KeyState
+    service._keystore.change(lambda snapshot: in_state(service, snapshot, KeyState(state)))
 
-    service._keystore.change(
-        lambda snapshot: Change(versions=tuple(replace(v, state=KeyState(state)) for v in snapshot.versions.values()))
+
+def in_state(service: EmbeddedKeyService, snapshot: Snapshot, state: KeyState) -> Change:
+    """Every version in a state, whatever the lifecycle says."""
+    versions = snapshot.versions.values()
+    last = [service._keystore.history(version.key_id, version.version)[-1] for version in versions]
+    return Change(
+        versions=tuple(replace(version, state=state) for version in versions),
+        history=tuple(replace(step, source=step.target, target=state) for step in last),
     )
 
 

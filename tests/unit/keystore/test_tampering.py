@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from rooms import CONTEXT, REQUEST, MadeRoom, copy_of
-from strongroom.errors import KeystoreUnavailable, RoomTampered, UnsupportedFormat
+from strongroom.errors import KeystoreUnavailable, RoomOutdated, RoomTampered, UnsupportedFormat
+from strongroom.keystore.tables import METADATA
 
 TABLES = {
     "meta": "id",
@@ -20,15 +21,30 @@ COLUMNS = [
     ("meta", "epoch", "7"),
     ("meta", "members", "x'00'"),
     ("meta", "wrapped_mac_key", "zeroblob(60)"),
-    ("classes", "key_id", "'" + "0" * 32 + "'"),
+    ("meta", "newest", "1"),
+    ("meta", "moved_to", "'elsewhere'"),
     ("classes", "lease_seconds", "999999"),
     ("classes", "max_messages", "1"),
     ("classes", "suite", "'0x0478'"),
+    ("classes", "scope_keys", "'[\"tenant\"]'"),
+    ("classes", "open", "1"),
+    ("classes", "destroy_wait", "0"),
+    ("classes", "max_wraps", "1"),
     ("keys", "primary_version", "1"),
     ("keys", "scope", "'{}'"),
+    ("keys", "current", "0"),
+    ("keys", "owner", "'mallory'"),
+    ("keys", "tags", '\'{"a":"b"}\''),
     ("keys", "created", "0"),
     ("key_versions", "state", "'COMPROMISED'"),
     ("key_versions", "active_until", "1"),
+    ("key_versions", "activates", "1"),
+    ("key_versions", "destroy_at", "1"),
+    ("key_versions", "left_state", "'ACTIVE'"),
+    ("key_versions", "compromised", "1"),
+    ("key_versions", "edges", "1"),
+    ("key_versions", "history_mac", "zeroblob(32)"),
+    ("key_versions", "wrapped_kek", "NULL"),
     ("key_versions", "wrapped_kek", "zeroblob(60)"),
     ("key_versions", "wrapped_kek", "'text'"),
     ("key_versions", "root_version", "1.5"),
@@ -75,28 +91,25 @@ def test_a_deleted_row_is_named(lived_in: MadeRoom, table: str) -> None:
 
 
 def test_a_deleted_or_doubled_meta_row_is_found(lived_in: MadeRoom) -> None:
-    lived_in.sql(
-        "INSERT INTO meta SELECT 2, format, room, owner, epoch, root_version, wrapped_mac_key, members, mac FROM meta"
-    )
+    lived_in.sql(f"INSERT INTO meta SELECT {columns('meta', id='2')} FROM meta")
     refused(lived_in, "meta: 2 rows")
     lived_in.sql("DELETE FROM meta")
     refused(lived_in, "meta: 0 rows")
 
 
 def test_an_inserted_row_is_named(lived_in: MadeRoom) -> None:
-    lived_in.sql(
-        "INSERT INTO classes SELECT 'new', key_id, suite, frame_length, 9, max_messages, max_bytes, created, mac FROM classes LIMIT 1"
-    )
+    new = columns("classes", name="'new'", lease_seconds="9")
+    lived_in.sql(f"INSERT INTO classes SELECT {new} FROM classes LIMIT 1")
     refused(lived_in, "classes new: .*changed")
 
 
 def test_a_row_of_an_earlier_time_put_back_or_added_is_named(lived_in: MadeRoom) -> None:
-    old = lived_in.sql("SELECT * FROM keys ORDER BY id")[0]
+    key_id, *old = lived_in.sql("SELECT id, primary_version, mac FROM keys ORDER BY id")[0]
     service = lived_in.open()
-    service.rotate(REQUEST, str(old[0]))
+    service.rotate(REQUEST, str(key_id))
     service.close()
-    lived_in.sql("UPDATE keys SET primary_version = ?, mac = ? WHERE id = ?", old[3], old[5], old[0])
-    refused(lived_in, f"keys {old[0]}: .*older")
+    lived_in.sql("UPDATE keys SET primary_version = ?, mac = ? WHERE id = ?", *old, key_id)
+    refused(lived_in, f"keys {key_id}: .*older")
 
 
 def test_a_row_that_was_ours_and_is_added_again_is_named(room: MadeRoom, state: Path) -> None:
@@ -108,7 +121,7 @@ def test_a_row_that_was_ours_and_is_added_again_is_named(room: MadeRoom, state: 
     shutil.rmtree(room.home)
     shutil.copytree(before, room.home)
     shutil.rmtree(state / "anchors")
-    room.sql("INSERT INTO classes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
+    room.sql(f"INSERT INTO classes VALUES ({', '.join('?' * len(row))})", *row)
     refused(room, "classes pii: .*added")
 
 
@@ -209,8 +222,14 @@ def test_keystores_of_two_rooms_do_not_mix(tmp_path: Path, room: MadeRoom) -> No
 
 
 def test_a_newer_keystore_is_refused(room: MadeRoom) -> None:
-    room.sql("UPDATE meta SET format = 2")
-    with pytest.raises(UnsupportedFormat, match="format 2"):
+    room.sql("UPDATE meta SET format = 3")
+    with pytest.raises(UnsupportedFormat, match="format 3"):
+        room.open()
+
+
+def test_an_older_keystore_is_refused_with_the_command_that_upgrades_it(room: MadeRoom) -> None:
+    room.sql("UPDATE meta SET format = 1")
+    with pytest.raises(RoomOutdated, match="`strongroom keystore upgrade`"):
         room.open()
 
 
@@ -223,6 +242,11 @@ def test_a_missing_or_broken_database_is_unavailable(room: MadeRoom) -> None:
     with pytest.raises(KeystoreUnavailable, match="missing"):
         room.open()
     assert not database.exists()
+
+
+def columns(table: str, **instead: str) -> str:
+    """The columns of a table as they are selected, some replaced by something else."""
+    return ", ".join(instead.get(column.name, column.name) for column in METADATA.tables[table].columns)
 
 
 def refused(room: MadeRoom, pattern: str) -> None:

@@ -1,0 +1,108 @@
+"""The rows of a keystore as they are read: the meta row, the members of the set, and the snapshot that they make."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Table, select
+
+from strongroom.errors import InternalError, RoomOutdated, RoomTampered, UnsupportedFormat
+from strongroom.keys import length_prefixed
+from strongroom.keystore.outbox import IS_WAITING
+from strongroom.keystore.records import Snapshot
+from strongroom.keystore.rows import as_bytes, as_int, from_microseconds, to_census, to_class, to_key, to_version
+from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, MEMBERS, META
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from strongroom.keystore.records import KeyRecord
+    from strongroom.keystore.rowmac import Value
+
+    Row = Mapping[str, Value]
+
+FORMAT = 2
+
+
+def read_meta(connection: Connection, room_id: str) -> Row:
+    """The one row that speaks for the keystore. Not yet authenticated."""
+    # the format first: the other columns of an older or newer one are not those that are known here
+    formats = list(connection.execute(select(META.c.format)).scalars())
+    if len(formats) != 1:
+        raise RoomTampered(f"meta: {len(formats)} rows where there is one, someone added or removed some")
+    check_format(as_int(formats[0]))
+    (meta,) = read_rows(connection, META)
+    if meta["room"] != room_id:
+        raise RoomTampered("meta 1: the keystore belongs to another room")
+    return meta
+
+
+def check_format(found: int) -> None:
+    """Raises RoomOutdated or UnsupportedFormat unless the keystore has the format that is known here."""
+    if found > FORMAT:
+        raise UnsupportedFormat(f"the keystore has format {found}; this version reads up to {FORMAT}")
+    if found < FORMAT:
+        raise RoomOutdated(
+            f"the keystore has format {found}: `strongroom keystore upgrade` backs it up and brings it to {FORMAT}"
+        )
+
+
+def read_rows(connection: Connection, table: Table) -> list[Row]:
+    """All rows of a table. Not yet authenticated."""
+    try:
+        return [dict(row) for row in connection.execute(select(table)).mappings()]
+    except (TypeError, ValueError) as error:
+        raise RoomTampered(f"{table.name}: a row holds what was never written there, someone changed it") from error
+
+
+def read_members(connection: Connection) -> list[tuple[Table, Row]]:
+    """All rows that the set MAC covers. Not yet authenticated."""
+    return [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
+
+
+def has_waiting(connection: Connection) -> bool:
+    """Whether events wait in the outbox."""
+    return bool(connection.execute(select(IS_WAITING)).scalar_one())
+
+
+def to_snapshot(meta: Row, members: Sequence[tuple[Table, Row]], *, unsent: bool) -> Snapshot:
+    """Verified rows as records."""
+    keys = [to_key(row) for row in rows(members, KEYS)]
+    current = current_keys(keys)
+    classes = [to_class(row, current.get((str(row["name"]), None), "")) for row in rows(members, CLASSES)]
+    versions = [to_version(row) for row in rows(members, KEY_VERSIONS)]
+    return Snapshot(
+        epoch=as_int(meta["epoch"]),
+        owner=str(meta["owner"]),
+        newest=from_microseconds(as_int(meta["newest"])),
+        root_version=as_int(meta["root_version"]),
+        digest=digest(meta),
+        classes={record.name: record for record in classes},
+        keys={record.id: record for record in keys},
+        versions={(record.key_id, record.version): record for record in versions},
+        census=tuple(to_census(row) for row in rows(members, CENSUS)),
+        current=current,
+        unsent=unsent,
+    )
+
+
+def rows(members: Sequence[tuple[Table, Row]], table: Table) -> list[Row]:
+    """Those of one table."""
+    return [row for of, row in members if of is table]
+
+
+def current_keys(keys: Sequence[KeyRecord]) -> dict[tuple[str, str | None], str]:
+    """The id of the current key of each class and scope. Raises InternalError if there are two."""
+    current: dict[tuple[str, str | None], str] = {}
+    for key in keys:
+        name = (key.data_class, key.scope)
+        if key.current and current.setdefault(name, key.id) != key.id:
+            raise InternalError(f"keys {current[name]} and {key.id} are both current for class {key.data_class}")
+    return current
+
+
+def digest(meta: Row) -> str:
+    """What a verified keystore holds, in one number: the same in every copy of it, whatever its epoch and database."""
+    said = (str(meta[name]).encode() for name in ("room", "owner", "root_version"))
+    return hashlib.sha256(length_prefixed(b"strongroom/1/state", *said, as_bytes(meta["members"]))).hexdigest()
