@@ -11,6 +11,8 @@ DOORS = {
     "alembic": ("keystore",),
     "click": ("cli",),
     "rich": ("cli",),
+    "prometheus_client": ("observe",),
+    "opentelemetry": ("observe",),
     # secrets and nonces are drawn in Rust, and randomness of no consequence is not worth the doubt
     "random": (),
     # the tests' peer; the package has one crypto library

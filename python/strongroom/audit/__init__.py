@@ -3,6 +3,7 @@
 `Sink` is the seam; `JsonLinesSink` is an append-only file. Entries are specified in docs/spec/room.md.
 """
 
+from strongroom.audit.counting import Tally
 from strongroom.audit.events import (
     ClassCreated,
     Denied,
@@ -16,6 +17,7 @@ from strongroom.audit.events import (
     RoomCreated,
     Who,
 )
+from strongroom.audit.metered import MeteredSink
 from strongroom.audit.sink import JsonLinesSink, Sink
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "KeyRotated",
     "LeaseClosed",
     "LeaseOpened",
+    "MeteredSink",
     "Recovered",
     "RoomCreated",
     "Sink",
+    "Tally",
     "Who",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
-from strongroom.client import files, trees
+from strongroom.audit import Tally
+from strongroom.client import figures, files, trees
 from strongroom.client.admin import Classes, Keys
 from strongroom.client.aio import twin
 from strongroom.client.inspection import inspect, room_key
@@ -14,7 +16,7 @@ from strongroom.client.keysource import KeySource
 from strongroom.client.parts import in_parts, size_of
 from strongroom.client.results import WhyInfo
 from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
-from strongroom.home import Unlock, default_home, open_room, os_user
+from strongroom.home import Unlock, default_home, open_room, os_user, trail
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.room import RoomMaterials
 from strongroom.model import Request
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from strongroom.client.results import FileResult, MessageInfo, TreeResult
     from strongroom.crypto import Control
     from strongroom.keyservice import EmbeddedKeyService
+    from strongroom.observe import Meter
 
     Path = str | os.PathLike[str]
     Context = Mapping[str, str] | None
@@ -43,7 +46,7 @@ class Room:
 
     Made by `strongroom.open()`. Thread-safe. In a forked child, and after `close()`, its keys are gone and calls raise
     `KeyUnavailable`. Pickling carries the room's place and how to unlock it, never a key; a room opened with a
-    passphrase given as an object cannot be pickled.
+    passphrase given as an object cannot be pickled. What is pickled leaves its `meter` behind.
 
     `data_class` names how data is protected; `context` (str→str) is authenticated and stored in the clear, and every
     pair given on decryption is checked; `reason` goes to the audit log.
@@ -56,17 +59,18 @@ class Room:
         *,
         principal: str | None = None,
         purpose: str | None = None,
+        meter: Meter | None = None,
         _shared: tuple[EmbeddedKeyService, RoomMaterials] | None = None,
     ) -> None:
         self._home = os.fspath(home) if home is not None else str(default_home())
         self._unlock = unlock or Unlock()
         self._principal = principal or os_user()
         self._purpose = purpose or DEFAULT_PURPOSE
-        self._service, self._materials = _shared or self._opened()
+        self._service, self._materials = _shared or self._opened(meter)
         self._is_owner = _shared is None
 
-    def _opened(self) -> tuple[EmbeddedKeyService, RoomMaterials]:
-        service = open_room(self._home, self._unlock)
+    def _opened(self, meter: Meter | None) -> tuple[EmbeddedKeyService, RoomMaterials]:
+        service = open_room(self._home, self._unlock, meter)
         return service, RoomMaterials(service)
 
     # --- bytes ---------------------------------------------------------------------------------------------------
@@ -348,6 +352,17 @@ class Room:
     def cache_stats(self) -> dict[str, int]:
         """Counters of the DEK cache."""
         return self._materials.stats()
+
+    def measure(self, meter: Meter) -> None:
+        """Set the gauges of `meter`: versions by state, days to rotation and expiry, and what the cache has done."""
+        description = self._service.describe(self._request(None))
+        figures.measure(description, self.cache_stats(), datetime.now(UTC), meter)
+
+    def recount(self, meter: Meter) -> None:
+        """Add everything that the audit trail holds to `meter`, a new one: what all processes together have done."""
+        tally = Tally(meter)
+        for entry in trail(self._home):
+            tally.count(entry)
 
     # --- life ----------------------------------------------------------------------------------------------------
 

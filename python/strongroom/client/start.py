@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import os
 
     from strongroom.home import InitResult
+    from strongroom.observe import Meter
 
     Path = str | os.PathLike[str]
 
@@ -63,13 +64,15 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     recovery_file: Path | None = None,
     principal: str | None = None,
     purpose: str | None = None,
+    meter: Meter | None = None,
 ) -> Room:
     """Open a room.
 
     Without an unlock source, the systemd credential `strongroom-key` or `strongroom-passphrase`, or the files that
     `STRONGROOM_KEY_FILE` or `STRONGROOM_PASSPHRASE_FILE` name, are used. A file, descriptor or command is read by
     Rust, so that the passphrase never is a Python object; `passphrase` and `recovery_words` are, and stay in Python's
-    memory until it forgets them. `principal` defaults to the OS user.
+    memory until it forgets them. `principal` defaults to the OS user. What the room does is counted into `meter`, see
+    `strongroom.observe`.
 
     Raises `RoomNotFound`, `RoomLocked`, `BadPassphrase`, `RoomUnsafe`, `RoomTampered`.
     """
@@ -83,7 +86,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
         recovery_words=recovery_words,
         recovery_file=recovery_file,
     )
-    return Room(home, unlock, principal=principal, purpose=purpose)
+    return Room(home, unlock, principal=principal, purpose=purpose, meter=meter)
 
 
 def info() -> dict[str, object]:

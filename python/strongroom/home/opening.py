@@ -7,7 +7,7 @@ import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from strongroom.audit import JsonLinesSink
+from strongroom.audit import JsonLinesSink, MeteredSink
 from strongroom.errors import RoomNotFound, RoomTampered, UnsupportedFormat
 from strongroom.files import NOT_OURS, check_private
 from strongroom.home.places import (
@@ -31,11 +31,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.home.unlock import StrPath
+    from strongroom.observe import Meter
     from strongroom.providers import SoftwareRoot
 
 
-def open_room(home: StrPath | None = None, unlock: Unlock | None = None) -> EmbeddedKeyService:
-    """The keyservice of the room at `home`, the default home if None.
+def open_room(
+    home: StrPath | None = None, unlock: Unlock | None = None, meter: Meter | None = None
+) -> EmbeddedKeyService:
+    """The keyservice of the room at `home`, the default home if None, counting what it records into `meter`.
 
     Raises RoomNotFound, RoomUnsafe, RoomLocked, BadPassphrase, RoomTampered, UnsupportedFormat for a newer room,
     KeystoreUnavailable and AuditUnavailable.
@@ -53,7 +56,8 @@ def open_room(home: StrPath | None = None, unlock: Unlock | None = None) -> Embe
         undo.callback(sink.close)
         owner = keystore.snapshot().owner
         policy = OwnerPolicy(owner, os_user_beside(owner))
-        service = EmbeddedKeyService(keystore, root, policy, sink, room_id=room_id, actor=actor)
+        counted = MeteredSink(sink, meter) if meter is not None else sink
+        service = EmbeddedKeyService(keystore, root, policy, counted, room_id=room_id, actor=actor)
         undo.pop_all()
     return service
 

@@ -1,0 +1,103 @@
+"""Every figure that a room gives to a monitor: its name, its labels, and what it says.
+
+Names follow https://prometheus.io/docs/practices/naming. No label has more values than the room has data classes, key versions of one
+key, states of the lifecycle or kinds of error: key ids, principals, contexts and paths are in the audit trail, not here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How figures of an instrument come together."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One figure. `buckets` are the upper bounds of a histogram, in its unit."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+DATA_KEYS = Instrument(
+    "strongroom_data_keys",
+    Kind.COUNTER,
+    "Data keys released: generated (one wrap under the key version each) or unwrapped",
+    ("data_class", "version", "action"),
+)
+MESSAGES = Instrument(
+    "strongroom_messages", Kind.COUNTER, "Messages that data keys served", ("data_class", "version", "outcome")
+)
+BYTES = Instrument(
+    "strongroom_bytes", Kind.COUNTER, "Plaintext bytes that data keys served", ("data_class", "version", "outcome")
+)
+LEASES_CLOSED = Instrument(
+    "strongroom_leases_closed", Kind.COUNTER, "Leases that ended, and how", ("data_class", "version", "outcome")
+)
+LEASE_SECONDS = Instrument(
+    "strongroom_lease_seconds",
+    Kind.HISTOGRAM,
+    "How long leases lasted",
+    ("data_class",),
+    (0.01, 0.1, 1, 10, 60, 300, 900, 3600, 86400),
+)
+FAILURES = Instrument(
+    "strongroom_failures",
+    Kind.COUNTER,
+    "Requests that came to nothing: outcome is `denied` or the code of an error",
+    ("data_class", "action", "outcome"),
+)
+CHANGES = Instrument("strongroom_changes", Kind.COUNTER, "Changes of keys, classes and the room, by event", ("event",))
+AUDIT_SECONDS = Instrument(
+    "strongroom_audit_seconds",
+    Kind.HISTOGRAM,
+    "How long it took to make an entry of the audit trail durable",
+    (),
+    (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
+CACHE = Instrument(
+    "strongroom_cache",
+    Kind.GAUGE,
+    "What the cache of data keys has done since the room was opened, and how many it holds",
+    ("what",),
+)
+KEY_VERSIONS = Instrument(
+    "strongroom_key_versions", Kind.GAUGE, "Key versions by class and state", ("data_class", "state")
+)
+ROTATION_DAYS = Instrument(
+    "strongroom_rotation_days",
+    Kind.GAUGE,
+    "Days until the first key of a class is due for rotation; negative when it is overdue",
+    ("data_class",),
+)
+EXPIRY_DAYS = Instrument(
+    "strongroom_expiry_days",
+    Kind.GAUGE,
+    "Days until the first key version of a class may no longer decrypt",
+    ("data_class",),
+)
+
+INSTRUMENTS = (
+    DATA_KEYS,
+    MESSAGES,
+    BYTES,
+    LEASES_CLOSED,
+    LEASE_SECONDS,
+    FAILURES,
+    CHANGES,
+    AUDIT_SECONDS,
+    CACHE,
+    KEY_VERSIONS,
+    ROTATION_DAYS,
+    EXPIRY_DAYS,
+)
