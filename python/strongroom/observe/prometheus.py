@@ -6,7 +6,15 @@ from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest, write_to_textfile
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    write_to_textfile,
+)
 from prometheus_client.registry import Collector
 
 from strongroom.errors import StrongroomError
