@@ -12,7 +12,10 @@ import pytest
 from strongroom.home import Unlock, init_room, open_room
 from strongroom.model import Request
 
+from torture.postgres import Server, new_server
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from strongroom.keyservice import EmbeddedKeyService
@@ -64,8 +67,21 @@ def service(room: MadeRoom):  # type: ignore[no-untyped-def] # a generator fixtu
     opened.close()
 
 
-def make_room(place: Path) -> MadeRoom:
-    made = init_room(place / "room", make_key_file=place / "key")
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for all tests, each of which takes a new URL from it."""
+    with new_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def keystore_url(request: pytest.FixtureRequest) -> str | None:
+    """A place for a keystore on each database: None is the file in the room."""
+    return request.getfixturevalue("postgres").new_url() if request.param == "postgres" else None
+
+
+def make_room(place: Path, keystore: str | None = None) -> MadeRoom:
+    made = init_room(place / "room", make_key_file=place / "key", keystore=keystore)
     assert made.key_file is not None
     assert made.recovery_words is not None
     return MadeRoom(made.home, made.key_file, made.room_id, made.recovery_words)

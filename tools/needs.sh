@@ -33,6 +33,8 @@ tests() {
     command -v strace >/dev/null || install strace || echo "needs: no strace here: the tests that use it are skipped"
     # disks whose power fails are cloned on XFS
     command -v mkfs.xfs >/dev/null || install xfsprogs || echo "needs: no xfsprogs here: the tests that use it are skipped"
+    # a PostgreSQL server of our own holds keystores
+    compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || install postgresql
     # gdb dumps the cores that are searched for keys
     command -v gcore >/dev/null || install gdb || echo "needs: no gdb here: the test that uses it is skipped"
 }

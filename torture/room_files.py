@@ -141,15 +141,17 @@ def places(document: Any) -> Iterator[tuple[Any, Any]]:
 
 def control(dice: random.Random, sound: Sound, report: Report) -> None:
     """A reader that believes what stands in `room.json` must be found out."""
-    careful = opening.read_room_id
+    careful = opening.read_room
     path = sound.place.room / "room.json"
-    vars(opening)["read_room_id"] = lambda home: json.loads((home / "room.json").read_bytes())["room"]
+    vars(opening)["read_room"] = lambda home: opening.RoomFile(
+        json.loads((home / "room.json").read_bytes())["room"], None, ""
+    )
     try:
         trial = Report("control", PROMISE)
         for _ in range(CONTROLS):
             attempt(dice, path, sound, trial)
     finally:
-        vars(opening)["read_room_id"] = careful
+        vars(opening)["read_room"] = careful
     report.controls["a reader that believes what stands in room.json"] = bool(trial.found)
 
 

@@ -1,3 +1,3 @@
-from rooms import room, service, state
+from rooms import keystore_url, postgres, room, service, state
 
-__all__ = ["room", "service", "state"]
+__all__ = ["keystore_url", "postgres", "room", "service", "state"]

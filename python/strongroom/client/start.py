@@ -31,12 +31,13 @@ def init(
     key_file: Path | None = None,
     make_key_file: Path | None = None,
     recovery_file: Path | None = None,
+    keystore: str | None = None,
 ) -> InitResult:
     """Make a room: a sealed root key, a keystore, and the data class `default` with its first KEK.
 
     `home` defaults to `STRONGROOM_HOME` or the user's data folder. The root is sealed by whatever is given here, any
     one of which opens the room, and by a recovery kit: 24 words in the result, or `recovery_file`. `make_key_file`
-    makes a new key file there. `prompt` asks at the terminal where nothing else is given, `confirm` are the words that
+    makes a new key file there. `keystore` is the URL of a PostgreSQL database that is to hold the keystore. `prompt` asks at the terminal where nothing else is given, `confirm` are the words that
     ask once more. Raises `RoomExists`, and leaves what is there as it is.
     """
     unlock = Unlock(
@@ -48,7 +49,7 @@ def init(
         confirm=confirm,
         key_file=key_file,
     )
-    return init_room(home, unlock, make_key_file=make_key_file, recovery_file=recovery_file)
+    return init_room(home, unlock, make_key_file=make_key_file, recovery_file=recovery_file, keystore=keystore)
 
 
 def open(  # noqa: A001  # the name that users expect: strongroom.open()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink, RoomCreated, Who
 from strongroom.crypto import Secret
-from strongroom.errors import Misuse, RoomExists, TargetExists
+from strongroom.errors import Misuse, RoomExists, StrongroomError, TargetExists
 from strongroom.files import DIRECTORY_MODE, create_private, directory_descriptor, sync_directory
-from strongroom.home.opening import FORMAT, ROOM_ID
+from strongroom.home.opening import ROOM_ID, RoomFile
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
     AUDIT_FILE,
-    KEYSTORE_FILE,
     ROOM_FILE,
     ROOT_FILE,
     anchors_directory,
@@ -35,7 +33,7 @@ from strongroom.home.places import (
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keys import new_id
 from strongroom.keyservice import Maker
-from strongroom.keystore import Anchor, Keystore, make_keystore
+from strongroom.keystore import Anchor, Keystore, check_url, forget_keystore, make_keystore
 from strongroom.model import Request
 from strongroom.providers import SecretKind, make_sealed_root
 
@@ -63,31 +61,35 @@ def init_room(
     *,
     make_key_file: StrPath | None = None,
     recovery_file: StrPath | None = None,
+    keystore: str | None = None,
 ) -> InitResult:
     """Make a room at `home`, with the class `default` and its key.
 
     It opens with the passphrase or key file of `unlock`, with the key file written to `make_key_file`, and with the
-    recovery kit. Raises RoomExists, TargetExists for a directory that is not empty or a key file that is there, and
+    recovery kit. `keystore` is the URL of a PostgreSQL database for the keystore, without a password; None keeps it in the
+    room. Raises RoomExists, TargetExists for a directory that is not empty or a key file that is there, and
     RoomLocked if there is nothing to open the room with later.
     """
     place = as_home(home).absolute()
     check_vacant(place)
+    if keystore is not None:
+        check_url(keystore)
     place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    room_id = new_id()
+    room = RoomFile(new_id(), keystore, datetime.now(UTC).isoformat(timespec="seconds"))
     with ExitStack() as cleanup:
         secrets = gather_secrets(unlock, make_key_file)
         for _, secret in secrets:
             cleanup.callback(secret.close)
-        root, sealed = make_sealed_root(room_id, secrets)
+        root, sealed = make_sealed_root(room.id, secrets)
         cleanup.callback(root.close)
-        with building_site(place, room_id) as site:
-            build(site, room_id, root, sealed)
+        with building_site(place, room.id) as site, tables_forgotten(room):
+            build(site, room, root, sealed)
             key_path, recovery_path = write_kits(secrets, make_key_file, recovery_file)
             words = None if recovery_path else recovery_kit(secrets).recovery_words()
             # the last step: whatever fails after it would leave a room whose recovery words nobody has seen
             move_in(site, place, [path for path in (key_path, recovery_path) if path is not None])
         return InitResult(
-            room_id=room_id, home=place, recovery_words=words, recovery_file=recovery_path, key_file=key_path
+            room_id=room.id, home=place, recovery_words=words, recovery_file=recovery_path, key_file=key_path
         )
 
 
@@ -132,6 +134,18 @@ def building_site(place: Path, room_id: str) -> Iterator[Path]:
         shutil.rmtree(site, ignore_errors=True)
 
 
+@contextmanager
+def tables_forgotten(room: RoomFile) -> Iterator[None]:
+    """Takes away what a failure leaves in a database elsewhere. What cannot be removed hinders only the next room there."""
+    try:
+        yield
+    except BaseException:
+        if room.keystore is not None:
+            with suppress(StrongroomError):
+                forget_keystore(room.keystore, room.id)
+        raise
+
+
 def sweep(parent: Path, prefix: str) -> None:
     """Remove the sites of processes that are no more, and the anchors of the rooms that were to be."""
     for site in parent.glob(f"{prefix}*"):
@@ -147,21 +161,20 @@ def sweep(parent: Path, prefix: str) -> None:
             continue
 
 
-def build(site: Path, room_id: str, root: SoftwareRoot, sealed: bytes) -> None:
+def build(site: Path, room: RoomFile, root: SoftwareRoot, sealed: bytes) -> None:
     """Everything in a room's directory, durable."""
-    now, owner = datetime.now(UTC), os_user()
+    now, owner, keystore_place = datetime.now(UTC), os_user(), room.place(site)
     create_private(site / ROOT_FILE, sealed)
     who = Who.of(Request(principal=owner, purpose="init", reason="make a room"), owner)
-    make_keystore(site / KEYSTORE_FILE, room_id, owner, root, Maker(root, room_id, who, now).first())
+    make_keystore(keystore_place, room.id, owner, root, Maker(root, room.id, who, now).first())
     (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
     # opening it once proves that it is whole, sets the anchor of this host, and begins the audit trail
-    keystore = Keystore(site / KEYSTORE_FILE, room_id, root, anchors_directory())
+    keystore = Keystore(keystore_place, room.id, root, anchors_directory())
     try:
-        record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room_id, who, keystore)
+        record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room.id, who, keystore)
     finally:
         keystore.close()
-    document = {"format": FORMAT, "room": room_id, "created": now.isoformat(timespec="seconds")}
-    create_private(site / ROOM_FILE, json.dumps(document, indent=2).encode() + b"\n")
+    create_private(site / ROOM_FILE, room.content())
     sync_directory(site)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink, MeteredSink
@@ -23,7 +24,7 @@ from strongroom.home.places import (
 )
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keyservice import EmbeddedKeyService
-from strongroom.keystore import Keystore
+from strongroom.keystore import Keystore, check_url
 from strongroom.policy import OwnerPolicy
 from strongroom.providers import open_sealed_root
 
@@ -35,6 +36,25 @@ if TYPE_CHECKING:
     from strongroom.providers import SoftwareRoot
 
 
+@dataclass(frozen=True, slots=True)
+class RoomFile:
+    """`room.json`: the room's id, when it was made, and the URL of its keystore, None for the file in the room."""
+
+    id: str
+    keystore: str | None
+    created: str
+
+    def content(self) -> bytes:
+        """What stands in the file."""
+        elsewhere = {} if self.keystore is None else {"keystore": self.keystore}
+        document = {"format": FORMAT, "room": self.id, "created": self.created, **elsewhere}
+        return json.dumps(document, indent=2).encode() + b"\n"
+
+    def place(self, home: Path) -> Path | str:
+        """Where the keystore is."""
+        return home / KEYSTORE_FILE if self.keystore is None else self.keystore
+
+
 def open_room(
     home: StrPath | None = None, unlock: Unlock | None = None, meter: Meter | None = None
 ) -> EmbeddedKeyService:
@@ -44,42 +64,50 @@ def open_room(
     KeystoreUnavailable and AuditUnavailable.
     """
     place = as_home(home)
-    room_id = read_room_id(place)
+    room = read_room(place)
     check_private(place)
     actor = os_user()
     with ExitStack() as undo:
-        root = unseal(place, room_id, unlock or Unlock())
+        root = unseal(place, room.id, unlock or Unlock())
         undo.callback(root.close)
-        keystore = Keystore(place / KEYSTORE_FILE, room_id, root, anchors_directory())
+        keystore = Keystore(room.place(place), room.id, root, anchors_directory())
         undo.callback(keystore.close)
         sink = JsonLinesSink(place / AUDIT_DIRECTORY / AUDIT_FILE, actor)
         undo.callback(sink.close)
         owner = keystore.snapshot().owner
         policy = OwnerPolicy(owner, os_user_beside(owner))
         counted = MeteredSink(sink, meter) if meter is not None else sink
-        service = EmbeddedKeyService(keystore, root, policy, counted, room_id=room_id, actor=actor)
+        service = EmbeddedKeyService(keystore, root, policy, counted, room_id=room.id, actor=actor)
         undo.pop_all()
     return service
 
 
 def read_room_id(home: Path) -> str:
     """The id in `room.json`. Raises RoomNotFound if there is no room, UnsupportedFormat if it is a newer one."""
+    return read_room(home).id
+
+
+def read_room(home: Path) -> RoomFile:
+    """What `room.json` says. Raises RoomNotFound if there is no room, UnsupportedFormat if it is a newer one."""
     try:
         content = (home / ROOM_FILE).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise RoomNotFound(f"there is no room at {home}: `strongroom init` makes one") from None
     try:
         document = json.loads(content)
-        version, room_id = document["format"], document["room"]
+        version, room_id, keystore = document["format"], document["room"], document.get("keystore")
         if version > FORMAT:
             raise UnsupportedFormat(
                 f"the room at {home} has format {version}; this version of Strongroom reads up to {FORMAT}"
             )
         if not ROOM_ID.fullmatch(room_id):
             raise ValueError(room_id)
+        if keystore is not None:
+            # not of any other type, before it is taken apart
+            check_url("" + keystore)
+        return RoomFile(str(room_id), keystore, str(document["created"]))
     except NOT_OURS as error:
         raise RoomTampered(f"{ROOM_FILE} is not what a room's looks like: put back a copy of it") from error
-    return str(room_id)
 
 
 def unseal(home: Path, room_id: str, unlock: Unlock) -> SoftwareRoot:
@@ -96,5 +124,5 @@ def unseal(home: Path, room_id: str, unlock: Unlock) -> SoftwareRoot:
             secret.close()
 
 
-FORMAT = 1
+FORMAT = 2
 ROOM_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

@@ -4,7 +4,8 @@ The only room that imports SQLAlchemy and, to make a keystore, Alembic.
 """
 
 from strongroom.keystore.anchor import Anchor
-from strongroom.keystore.making import make_keystore
+from strongroom.keystore.making import forget_keystore, make_keystore
+from strongroom.keystore.postgres import check_url
 from strongroom.keystore.records import (
     CensusRecord,
     Change,
@@ -28,5 +29,7 @@ __all__ = [
     "RootChange",
     "Snapshot",
     "VersionRecord",
+    "check_url",
+    "forget_keystore",
     "make_keystore",
 ]

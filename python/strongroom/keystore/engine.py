@@ -1,41 +1,69 @@
-"""Connections to SQLite: private to one process, durable, one writer at a time, and answering in bounded time."""
+"""Connections to a database: private to one process, durable, one writer at a time, and answering in bounded time."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from strongroom.errors import KeystoreUnavailable, KeyUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
+
+# a file of SQLite, or the URL of a PostgreSQL database
+Place = Path | str
+
+
+class Backend(Protocol):
+    """What differs from database to database."""
+
+    @property
+    def reading(self) -> Sequence[str]:
+        """How a transaction begins that sees one state of the database."""
+
+    @property
+    def writing(self) -> Sequence[str]:
+        """How one begins that nobody else writes beside."""
+
+    def make_engine(self) -> Engine:
+        """An engine with connections as DESIGN wants them."""
+
+    def patience(self) -> AbstractContextManager[None]:
+        """Within it, this thread waits for the database so long and no longer."""
 
 
 class Database:
-    """The database file at `path`, which must exist. Not to be used in a forked child."""
+    """The database at `place`, which must exist. Not to be used in a forked child."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._process = os.getpid()
-        self._engine = make_engine(path)
+        self._backend = backend_of(place)
+        self._engine = self._backend.make_engine()
+
+        @event.listens_for(self._engine, "begin")
+        def begin(connection: Connection) -> None:
+            # SQLAlchemy's own begin would come later, and be another one
+            for statement in connection.get_execution_options()["strongroom_begin"]:
+                connection.exec_driver_sql(statement)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""
-        with self._transaction("BEGIN") as connection:
+        with self._transaction(self._backend.reading) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """The only writing transaction there is, durable when it ends without an exception."""
-        with self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._transaction(self._backend.writing) as connection:
             yield connection
 
     def close(self) -> None:
@@ -46,19 +74,41 @@ class Database:
             self._abandon()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _transaction(self, begin: Sequence[str]) -> Iterator[Connection]:
+        self._check_process()
+        try:
+            with (
+                self._backend.patience(),
+                self._begun(begin) as connection,
+                connection.get_transaction() or nullcontext(),
+            ):
+                yield connection
+        except SQLAlchemyError as error:
+            cause = getattr(error, "orig", None) or error
+            raise KeystoreUnavailable(f"the keystore {self._place} does not answer: {cause}") from error
+
+    def _begun(self, begin: Sequence[str]) -> Connection:
+        """A connection inside a transaction. One that the database has closed meanwhile is replaced, once."""
+        try:
+            return self._begin(begin)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            return self._begin(begin)
+
+    def _begin(self, begin: Sequence[str]) -> Connection:
+        connection = self._engine.connect().execution_options(strongroom_begin=begin)
+        try:
+            connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check_process(self) -> None:
         if self._process != os.getpid():
             self._abandon()
             raise KeyUnavailable("this room was opened before a fork: open it again in the child")
-        try:
-            with self._engine.connect() as connection:
-                # SQLAlchemy's own begin would come first and be deferred; see the listener below
-                connection.execution_options(strongroom_begin=begin)
-                with connection.begin():
-                    yield connection
-        except SQLAlchemyError as error:
-            cause = getattr(error, "orig", None) or error
-            raise KeystoreUnavailable(f"the keystore {self._path} does not answer: {cause}") from error
 
     def _abandon(self) -> None:
         """Leave the parent's connections alone: closing one here would roll back what the parent has begun."""
@@ -66,25 +116,41 @@ class Database:
         self._engine.dispose(close=False)
 
 
-def make_engine(path: Path) -> Engine:
-    """An engine whose connections follow DESIGN: rollback journal unless WAL is safe, every commit on the disk."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
+class Sqlite:
+    """A file: rollback journal unless WAL is safe, every commit on the disk."""
 
-    def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    reading = ("BEGIN",)
+    writing = ("BEGIN IMMEDIATE",)
+
+    def __init__(self, path: Path) -> None:
+        self._uri = f"{path.absolute().as_uri()}?mode=rw"
+
+    def make_engine(self) -> Engine:
+        """See Backend."""
+        return create_engine(
+            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_timeout=BUSY_SECONDS, hide_parameters=True
+        )
+
+    def patience(self) -> AbstractContextManager[None]:
+        """See Backend. SQLite itself gives up after BUSY_SECONDS."""
+        return nullcontext()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         for pragma in PRAGMAS:
             connection.execute(pragma)
         return connection
 
-    engine = create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_timeout=BUSY_SECONDS, hide_parameters=True
-    )
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("strongroom_begin", "BEGIN"))
+def backend_of(place: Place) -> Backend:
+    """How to talk to the database at `place`."""
+    if isinstance(place, Path):
+        return Sqlite(place)
+    from strongroom.keystore.postgres import Postgres
 
-    return engine
+    return Postgres(place)
 
 
 BUSY_SECONDS = 10

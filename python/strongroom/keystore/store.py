@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -32,10 +33,10 @@ from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, META
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
     from typing import Protocol
 
     from strongroom.crypto import MacKey
+    from strongroom.keystore.engine import Place
     from strongroom.keystore.records import Change, HistoryRecord, OutboxEntry, Snapshot, VersionRecord
 
     class Root(Protocol):
@@ -54,10 +55,10 @@ class Keystore:
     has to be upgraded first, and KeystoreUnavailable when the database does not answer.
     """
 
-    def __init__(self, path: Path, room_id: str, root: Root, anchors: Path) -> None:
-        if not path.is_file():
-            raise KeystoreUnavailable(f"the keystore {path} is missing")
-        self._database = Database(path)
+    def __init__(self, place: Place, room_id: str, root: Root, anchors: Path) -> None:
+        if isinstance(place, Path) and not place.is_file():
+            raise KeystoreUnavailable(f"the keystore {place} is missing")
+        self._database = Database(place)
         self._room_id = room_id
         self._lock = threading.RLock()
         try:

@@ -193,8 +193,8 @@ def test_no_room_and_no_unlock_source(room: MadeRoom, tmp_path: Path) -> None:
 def test_a_newer_room_is_refused(room: MadeRoom) -> None:
     path = room.home / "room.json"
     document = json.loads(path.read_text())
-    path.write_text(json.dumps(document | {"format": 2}))
-    with pytest.raises(UnsupportedFormat, match="format 2"):
+    path.write_text(json.dumps(document | {"format": 3}))
+    with pytest.raises(UnsupportedFormat, match="format 3"):
         room.open()
 
 

@@ -5,22 +5,23 @@ from pathlib import Path
 
 import pytest
 from rooms import CONTEXT, REQUEST, MadeRoom
-from sqlalchemy import create_engine
 from strongroom.errors import LimitExceeded
 from strongroom.keystore import counters
+from strongroom.keystore.engine import Database
 from strongroom.keystore.migrate import upgrade
 from strongroom.keystore.tables import METADATA
 
 
-def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
+def test_migrations_lead_to_the_tables(tmp_path: Path, keystore_url: str | None) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    engine = create_engine(f"sqlite:///{tmp_path}/a%b.db")
-    with engine.begin() as connection:
+    (tmp_path / "a%b.db").touch()
+    database = Database(keystore_url or tmp_path / "a%b.db")
+    with database.writing() as connection:
         upgrade(connection)
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
-    engine.dispose()
+    database.close()
 
 
 def test_opening_a_room_needs_no_migrations(room: MadeRoom) -> None:

@@ -28,6 +28,7 @@ class Seals:
     key_file: str | None
     make_key_file: str | None
     recovery_file: str | None
+    keystore: str | None
 
 
 @click.command("init")
@@ -38,6 +39,7 @@ class Seals:
         *options.SEALS,
         options.path_option("--make-key-file", "Write a new key file here; it opens the room as well."),
         options.path_option("--recovery-file", "Write the recovery kit here instead of showing it."),
+        click.option("--keystore", metavar="URL", help="Keep the keystore in this PostgreSQL database."),
     ],
 )
 @click.option("--no-recovery", is_flag=True, help="Do not show or write a recovery kit.")
@@ -74,6 +76,7 @@ def make(seals: Seals) -> InitResult:
         key_file=seals.key_file,
         make_key_file=seals.make_key_file,
         recovery_file=seals.recovery_file,
+        keystore=seals.keystore,
         prompt=asks,
         confirm="The same again: " if asks else None,
     )
