@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from strongroom.crypto import Header
@@ -56,10 +55,12 @@ class Books:
         report.count("data keys booked", len({entry.data_key for entry in entries}))
         report.found += [*repeated(entries), *overused(entries, CLASSES)]
         report.controls["a message id that is there twice"] = len(repeated([*entries, entries[0]])) == 1
-        if any(entry.data_class in CLASSES for entry in entries):
-            # keys are used to the last message, so a limit lower by one is broken
-            tighter = {name: replace(limits, messages=limits.messages - 1) for name, limits in CLASSES.items()}
-            report.controls["a data key that serves one message too many"] = bool(overused(entries, tighter))
+        limited = next((entry for entry in entries if entry.data_class in CLASSES), None)
+        if limited is not None:
+            surplus = [limited] * CLASSES[limited.data_class].messages
+            report.controls["a data key that serves one message too many"] = (
+                len(overused([*entries, *surplus], CLASSES)) == len(overused(entries, CLASSES)) + 1
+            )
 
 
 def repeated(entries: Iterable[Entry]) -> list[str]:

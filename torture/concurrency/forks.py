@@ -13,15 +13,20 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import strongroom
 from strongroom import crypto
 from strongroom.client import decrypt_message, encrypt_message
 from strongroom.errors import KeystoreUnavailable, KeyUnavailable, StrongroomError
+from strongroom.home.places import KEYSTORE_FILE
 from strongroom.keyring import RawAesKeyring
+from strongroom.keystore import engine
+from strongroom.keystore.engine import Database
+from strongroom.keystore.forks import ForkGate
 
 from torture.concurrency.books import Books, Entry, entry_of
 from torture.concurrency.stamp import Witness
@@ -45,6 +50,7 @@ def fork_busy(trial: Trial) -> None:
         for what, count in outcomes.items():
             report.count(what, count)
         report.controls["a child that takes wiped pages for keys"] = zeros_are_found(inherited)
+    report.controls["a fork that does not wait for the keystore"] = locks_are_found(place)
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,6 @@ class Said:
     """Whether any of that was under a key of zeros."""
     entries: list[Entry]
     wrong: list[str]
-    locked: bool = False
-    """Whether the keystore could not be opened anew, as a thread of the parent was in it at the fork."""
 
 
 @dataclass
@@ -138,14 +142,9 @@ def child(inherited: Inherited, place: Place, number: int) -> Said:
             zeros = zeros or (isinstance(made, bytes) and opens_with_zeros(made))
     entries: list[Entry] = []
     # opening a room takes ten times as long as all of the above
-    locked = False
     if number % 4 == 0:
-        try:
-            use_anew(inherited, place, entries, wrong)
-        except KeystoreUnavailable:
-            # SQLite believes in the locks that the parent's threads held at the fork
-            locked = True
-    return Said(refused, used, zeros, entries, wrong, locked)
+        use_anew(inherited, place, entries, wrong)
+    return Said(refused, used, zeros, entries, wrong)
 
 
 def use_anew(inherited: Inherited, place: Place, entries: list[Entry], wrong: list[str]) -> None:
@@ -166,7 +165,6 @@ def judge(said: Said | None, books: Books, outcomes: Counter[str], report: Repor
         return
     outcomes["refusals in children"] += said.refused
     outcomes["messages of rooms opened in children"] += len(said.entries)
-    outcomes["rooms that children could not open, by the keystore's locks"] += said.locked
     books.put(said.entries)
     report.found += [f"a child's {what} worked with an inherited key" for what in said.used]
     report.found += ["a child encrypted under a key of zeros"] * said.zeros + said.wrong
@@ -183,6 +181,31 @@ def zeros_are_found(inherited: Inherited) -> bool:
 
     said = in_child(defeated)
     return said is not None and said.zeros
+
+
+def locks_are_found(place: Place) -> bool:
+    """With a gate that no fork asks, a child believes in the lock of a thread that it has not, and says so."""
+    begun, end = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with closing(Database(place.room / KEYSTORE_FILE)) as database, database.writing():
+            begun.set()
+            end.wait()
+
+    def opened() -> Said:
+        with suppress(KeystoreUnavailable), place.open() as room:
+            room.encrypt(b"child")
+            return Said(0, ["room"], zeros=False, entries=[], wrong=[])
+        return Said(1, [], zeros=False, entries=[], wrong=[])
+
+    with mock.patch.multiple(engine, GATE=ForkGate(), BUSY_SECONDS=0.5):
+        thread = threading.Thread(target=write)
+        thread.start()
+        begun.wait()
+        said = in_child(opened)
+        end.set()
+        thread.join()
+    return said is not None and said.refused == 1
 
 
 def opens_with_zeros(message: bytes) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from strongroom.errors import KeystoreUnavailable, KeyUnavailable
+from strongroom.keystore.forks import GATE, OwnConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ class Database:
         self._process = os.getpid()
         self._backend = backend_of(place)
         self._engine = self._backend.make_engine()
+        GATE.watch(self._engine)
 
         @event.listens_for(self._engine, "begin")
         def begin(connection: Connection) -> None:
@@ -69,21 +71,25 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         if self._process == os.getpid():
-            self._engine.dispose()
+            with GATE.inside():
+                self._engine.dispose()
         else:
             self._abandon()
 
     @contextmanager
     def _transaction(self, begin: Sequence[str]) -> Iterator[Connection]:
         self._check_process()
+        GATE.check()
         try:
             with (
+                GATE.inside(),
                 self._backend.patience(),
                 self._begun(begin) as connection,
                 connection.get_transaction() or nullcontext(),
             ):
                 yield connection
         except SQLAlchemyError as error:
+            self._check_process()
             cause = getattr(error, "orig", None) or error
             raise KeystoreUnavailable(f"the keystore {self._place} does not answer: {cause}") from error
 
@@ -137,7 +143,7 @@ class Sqlite:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self._uri, BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=OwnConnection, uri=True
         )
         for pragma in PRAGMAS:
             connection.execute(pragma)
