@@ -1,10 +1,10 @@
 """Decrypts a file or a tree of a room without Strongroom: needs this file and `cryptography`; docs/spec says why.
 
-    python3 offline_decrypt.py ROOM SRC DST (--key-file | --recovery-file | --passphrase-file) FILE
+    python3 offline_decrypt.py ROOM SRC DST (--key-file | --recovery-file | --passphrase-file | --share-files) FILE
 
-ROOM is a copy of the room's directory, SRC an encrypted file or tree, DST is not there yet. What is not authentic is
-refused; in a tree it is reported, the rest is decrypted all the same, and the exit code is 1. Whether the keystore was
-tampered with is not checked, and keys stand in memory that is not locked: this is for the day without Strongroom.
+ROOM is a copy of the room's directory, SRC an encrypted file or tree, DST is not there yet, FILE may be a directory
+with as many shares as it takes. What is not authentic is refused; in a tree it is reported, the rest is decrypted, and
+the exit code is 1. The keystore is not checked, and keys stand in memory that is not locked: for the last resort.
 """
 
 import base64
@@ -14,6 +14,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,16 +25,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-KINDS = {"--key-file": "key-file", "--recovery-file": "recovery-kit", "--passphrase-file": "passphrase"}
-
 
 def main() -> None:
-    if len(sys.argv) != 6 or sys.argv[4] not in KINDS:
+    if len(sys.argv) != 6 or sys.argv[4] not in ("--key-file", "--recovery-file", "--passphrase-file", "--share-files"):
         raise SystemExit(__doc__)
     home, source, target, secret = (Path(sys.argv[at]) for at in (1, 2, 3, 5))
     os.umask(0o077)
     try:
-        room = Room(home, KINDS[sys.argv[4]], secret.read_bytes())
+        room = Room(home, b"".join(sorted(p.read_bytes() for p in (secret.iterdir() if secret.is_dir() else [secret]))))
         (decrypt_tree if source.is_dir() else decrypt_file)(room, source, target)
     except (InvalidTag, InvalidSignature):
         raise SystemExit("not authentic: a wrong secret, or altered data") from None
@@ -42,22 +41,24 @@ def main() -> None:
 class Room:
     """A copy of a room, opened by one of its secrets: docs/spec/room.md."""
 
-    def __init__(self, home: Path, kind: str, secret: bytes) -> None:
+    def __init__(self, home: Path, secret: bytes) -> None:
         document = json.loads((home / "root.json").read_bytes())
-        entry = next((e for e in document["entries"] if e["kind"] == kind), None) or sys.exit(f"the room has no {kind}")
-        self.id, parameters, sealed = document["room"], entry["parameters"], base64.b64decode(entry["sealed"])
-        fields = [str(field) for pair in sorted(parameters.items()) for field in pair]
-        aad = lp("strongroom/1/root", self.id, str(document["root_version"]), kind, *fields)
-        self.root = AESGCM(sealing_key(parameters, secret)).decrypt(sealed[:12], sealed[12:], aad)
+        self.id, self.roots = document["room"], {}
+        for root, e in ((d["root_version"], e) for d in (document, document.get("next")) if d for e in d["entries"]):
+            parameters, sealed = e["parameters"], base64.b64decode(e["sealed"])
+            fields = [str(field) for pair in sorted(parameters.items()) for field in pair]
+            with suppress(InvalidTag):
+                aad = lp("strongroom/1/root", self.id, str(root), e["kind"], *fields)
+                self.roots[root] = AESGCM(sealing_key(parameters, secret)).decrypt(sealed[:12], sealed[12:], aad)
         keystore = sqlite3.connect(home / "keystore.db")
         rows = keystore.execute("SELECT key_id, version, root_version, wrapped_kek FROM key_versions").fetchall()
         keystore.close()
-        self.wrapped = {f"{key_id}/{version}": (str(root), kek) for key_id, version, root, kek in rows}
+        self.wrapped = {f"{key_id}/{version}": (root, kek) for key_id, version, root, kek in rows}
 
     def kek(self, name: str) -> bytes:
-        root, wrapped = self.wrapped.get(name) or sys.exit(f"this room has no key version {name}")
-        key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(self.root)
-        return AESGCM(key).decrypt(wrapped[:12], wrapped[12:], lp("strongroom/1/kek", self.id, root, *name.split("/")))
+        root, kek = self.wrapped.get(name) or sys.exit(f"this room has no key version {name}")
+        key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(self.roots.get(root, b""))
+        return AESGCM(key).decrypt(kek[:12], kek[12:], lp("strongroom/1/kek", self.id, str(root), *name.split("/")))
 
 
 def sealing_key(parameters: dict[str, Any], secret: bytes) -> bytes:
@@ -181,12 +182,11 @@ def read_manifest(room: Room, place: Path) -> tuple[dict[str, Any], dict[str, di
     with place.open("rb") as file:
         head, *lines = map(json.loads, b"".join(Message(file).plaintext(room)).splitlines())
     entries = {text(line, "path"): line for line in lines}
-    names = {name for path in entries for name in path.split("/")}
+    odd = {name for path in entries for name in path.split("/")} & {"", ".", ".."}
     counts = [sum(line["type"] == kind for line in entries.values()) for kind in ("file", "directory", "link")]
     counts.append(sum(line.get("size", 0) for line in lines))
     is_whole = counts == [head[name] for name in ("files", "directories", "links", "plaintext_bytes")]
-    is_sorted = [*entries] == sorted(entries, key=os.fsencode)
-    if head["strongroom-tree"] != 1 or not is_whole or not is_sorted or names & {"", ".", ".."}:
+    if head["strongroom-tree"] != 1 or not is_whole or odd or [*entries] != sorted(entries, key=os.fsencode):
         raise SystemExit("this is not a manifest that Strongroom has written")
     return head, entries
 

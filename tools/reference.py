@@ -17,6 +17,7 @@ MODULES = ("strongroom", "strongroom.client", "strongroom.keyring")
 RETURNED = (
     "strongroom.client.admin.Keys",
     "strongroom.client.admin.Classes",
+    "strongroom.client.admin.Ways",
     "strongroom.client.fileobj.MessageReader",
     "strongroom.client.fileobj.MessageFileWriter",
     "strongroom.client.results.FileResult",
@@ -25,6 +26,8 @@ RETURNED = (
     "strongroom.client.results.WhyInfo",
     "strongroom.client.trees.TreeFailure",
     "strongroom.home.InitResult",
+    "strongroom.home.NewWay",
+    "strongroom.model.Way",
     "strongroom.model.DataClass",
     "strongroom.model.Key",
     "strongroom.model.KeyVersion",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Request"]
+__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Request", "Way"]
 
 
 class KeyState(StrEnum):
@@ -133,3 +133,18 @@ class Description:
 
     classes: tuple[DataClass, ...]
     keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """A way into a room: a passphrase, a key file, a recovery kit or a quorum of shares. Says nothing of the secret.
+
+    `quorum` is how many of how many shares open it. `added` is None for the ways that a room was made with before
+    times were recorded.
+    """
+
+    id: str
+    kind: str
+    label: str | None = None
+    added: datetime | None = None
+    quorum: tuple[int, int] | None = None

@@ -224,19 +224,19 @@ def count(service):
 
 
 def decrypt(folder):
-    room = offline_decrypt.Room(folder / "room", "key-file", (folder / "key").read_bytes())
+    room = offline_decrypt.Room(folder / "room", (folder / "key").read_bytes())
     with (folder / "message").open("rb") as source:
         yield from offline_decrypt.Message(source).plaintext(room)
 
 
 def opened_keystore(folder):
     """The room's id, its MAC key, and all rows by table."""
-    room = offline_decrypt.Room(folder / "room", "key-file", (folder / "key").read_bytes())
+    room = offline_decrypt.Room(folder / "room", (folder / "key").read_bytes())
     database = sqlite3.connect(folder / "room" / "keystore.db")
     database.row_factory = sqlite3.Row
     rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in COLUMNS}
     database.close()
-    wrapping_key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/mac").derive(room.root)
+    wrapping_key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/mac").derive(room.roots[1])
     wrapped, binding = rows["meta"][0]["wrapped_mac_key"], lp(b"strongroom/1/mac-key", room.id.encode(), b"1")
     return room.id, AESGCM(wrapping_key).decrypt(wrapped[:12], wrapped[12:], binding), rows
 

@@ -108,7 +108,7 @@ def test_the_official_sdk_reads_a_room_given_its_kek(room: MadeRoom) -> None:
             opened.encrypt(b"x" * 200_000, context={"after": "rotation"}),
             opened.encrypt(b"s", data_class="signed"),
         ]
-    offline = offline_decrypt.Room(room.home, "key-file", room.key_file.read_bytes())
+    offline = offline_decrypt.Room(room.home, room.key_file.read_bytes())
     for message, plaintext in zip(messages, (b"first", b"x" * 200_000, b"s"), strict=True):
         edk = crypto.Header.parse(message).edks[0]
         name = edk.provider_info[:-20].decode()

@@ -60,7 +60,7 @@ def work(task: tuple[strongroom.Room, bytes, int]) -> tuple[int, list[Entry], by
 def keys_do_not_travel(room: strongroom.Room) -> bool:
     """Whether a key object refuses to be pickled."""
     try:
-        pickle.dumps(room._service._root._key)  # type: ignore[attr-defined]
+        pickle.dumps(room._service._root._key)
     except TypeError:
         return True
     return False

@@ -120,12 +120,12 @@ class Home:
     def _of_room(self) -> Iterator[Needle]:
         yield Needle("the key file", self.key.read_bytes())
         yield Needle("the recovery kit", self.recovery.read_bytes())
-        room = offline.Room(self.room, "key-file", self.key.read_bytes())
-        yield Needle("the root key", room.root)
-        yield Needle("what is extracted from the root key", hmac.digest(bytes(32), room.root, "sha256"))
+        room = offline.Room(self.room, self.key.read_bytes())
+        yield Needle("the root key", room.roots[1])
+        yield Needle("what is extracted from the root key", hmac.digest(bytes(32), room.roots[1], "sha256"))
         yield from sealing_keys(self)
         for purpose in ("kek", "mac"):
-            yield Needle(f"the root's key for {purpose}s", expanded(room.root, purpose))
+            yield Needle(f"the root's key for {purpose}s", expanded(room.roots[1], purpose))
         yield Needle("the keystore's MAC key", mac_key(self.room, room))
         for name in versions(self.room):
             yield Needle(f"KEK {name}", room.kek(name))
@@ -154,7 +154,7 @@ def mac_key(home: Path, room: offline.Room) -> bytes:
     """The key that signs the keystore's rows."""
     version, wrapped = asked(home, "SELECT root_version, wrapped_mac_key FROM meta")[0]
     aad = offline.lp("strongroom/1/mac-key", room.id, str(version))
-    return AESGCM(expanded(room.root, "mac")).decrypt(wrapped[:12], wrapped[12:], aad)
+    return AESGCM(expanded(room.roots[int(version)], "mac")).decrypt(wrapped[:12], wrapped[12:], aad)
 
 
 def versions(home: Path) -> list[str]:

@@ -15,6 +15,7 @@ from strongroom.audit.events import (
     LeaseOpened,
     Recovered,
     RoomCreated,
+    UnlockChanged,
     Who,
 )
 from strongroom.audit.metered import MeteredSink
@@ -35,5 +36,6 @@ __all__ = [
     "RoomCreated",
     "Sink",
     "Tally",
+    "UnlockChanged",
     "Who",
 ]

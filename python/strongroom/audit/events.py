@@ -171,6 +171,17 @@ class KeyRotated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockChanged(Event):
+    """Ways into the room are about to be added or removed: each by its kind and id."""
+
+    name: ClassVar[str] = "unlock-changed"
+    root_version: int
+    opened_by: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered(Event):
     """A last entry that a crash had left torn was cut off. It was never acknowledged."""
 

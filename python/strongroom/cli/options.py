@@ -29,6 +29,7 @@ class Unlock:
     passphrase_command: str | None
     key_file: str | None
     recovery_file: str | None
+    share_file: tuple[str, ...]
 
     def open(self, purpose: str | None = None) -> Room:
         """Open the room. Asks for the passphrase on a terminal where nothing else was given."""
@@ -42,6 +43,7 @@ class Unlock:
             passphrase_command=self.passphrase_command,
             key_file=self.key_file,
             recovery_file=self.recovery_file,
+            share_files=self.share_file or None,
             prompt=sys.stdin.isatty(),
             purpose=purpose or click.get_current_context().command_path,
         )
@@ -106,12 +108,31 @@ def gathered(name: str, kind: type[Any], options: Sequence[Decorator]) -> Decora
     return decorate
 
 
+def read_quorum(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """`3/5` as (3, 5)."""
+    if text is None:
+        return None
+    threshold, slash, shares = text.partition("/")
+    if not slash or not threshold.isdecimal() or not shares.isdecimal():
+        raise click.BadParameter(f"{text!r} is not K/N, such as 3/5")
+    return int(threshold), int(shares)
+
+
 def path_option(name: str, text: str) -> Decorator:
     """Make an option that names a file or a directory."""
     return click.option(name, type=click.Path(), metavar="PATH", help=text)
 
 
 home_option = click.option("--home", type=click.Path(), metavar="DIR", help="The room.  [default: $STRONGROOM_HOME]")
+
+QUORUM: list[Decorator] = [
+    click.option(
+        "--quorum", metavar="K/N", callback=read_quorum, help="Make N share files, any K of which open the room."
+    ),
+    click.option(
+        "--share-files", "share_directory", type=click.Path(), metavar="DIR", help="Write the share files here."
+    ),
+]
 
 SEALS: list[Decorator] = [
     home_option,
@@ -121,7 +142,21 @@ SEALS: list[Decorator] = [
     path_option("--key-file", "Use this key file."),
 ]
 
-unlock_options = gathered("unlock", Unlock, [*SEALS, path_option("--recovery-file", "Use this recovery kit.")])
+unlock_options = gathered(
+    "unlock",
+    Unlock,
+    [
+        *SEALS,
+        path_option("--recovery-file", "Use this recovery kit."),
+        click.option(
+            "--share-file",
+            type=click.Path(),
+            multiple=True,
+            metavar="PATH",
+            help="Use this share of a quorum; repeatable.",
+        ),
+    ],
+)
 
 why_options = gathered(
     "why",

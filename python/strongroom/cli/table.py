@@ -15,6 +15,7 @@ SUMMARIES = {
     "why": "Show which key a file needs, and whether you may use it.",
     "classes": "List, show and create data classes.",
     "keys": "List, create and rotate keys.",
+    "unlock": "List, add, change and remove what opens the room.",
     "metrics": "Print the figures of the room for a monitor.",
     "bench": "Measure this machine against its own limit.",
     "info": "Show versions, build and paths.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from strongroom import crypto
 from strongroom.audit import Tally
 from strongroom.client import figures, files, trees
-from strongroom.client.admin import Classes, Keys
+from strongroom.client.admin import Classes, Keys, Ways
 from strongroom.client.aio import twin
 from strongroom.client.inspection import inspect, room_key
 from strongroom.client.keysource import KeySource
@@ -348,6 +348,11 @@ class Room:
     def classes(self) -> Classes:
         """The room's data classes: list, show, create."""
         return Classes(self._service, self._request)
+
+    @property
+    def ways(self) -> Ways:
+        """What opens the room: list, add, change, remove."""
+        return Ways(self._service, self._request)
 
     def cache_stats(self) -> dict[str, int]:
         """Counters of the DEK cache."""

@@ -12,6 +12,7 @@ from strongroom.home import Unlock, init_room
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from strongroom.home import InitResult
     from strongroom.observe import Meter
@@ -32,12 +33,17 @@ def init(
     make_key_file: Path | None = None,
     recovery_file: Path | None = None,
     keystore: str | None = None,
+    recovery: bool = True,
+    quorum: tuple[int, int] | None = None,
+    share_directory: Path | None = None,
 ) -> InitResult:
     """Make a room: a sealed root key, a keystore, and the data class `default` with its first KEK.
 
     `home` defaults to `STRONGROOM_HOME` or the user's data folder. The root is sealed by whatever is given here, any
     one of which opens the room, and by a recovery kit: 24 words in the result, or `recovery_file`. `make_key_file`
-    makes a new key file there. `keystore` is the URL of a PostgreSQL database that is to hold the keystore. `prompt` asks at the terminal where nothing else is given, `confirm` are the words that
+    makes a new key file there, and `quorum=(k, n)` n share files in `share_directory`, any k of which open the room.
+    Without `recovery` there is no kit. `keystore` is the URL of a PostgreSQL database that is to hold the keystore.
+    `prompt` asks at the terminal where nothing else is given, `confirm` are the words that
     ask once more. Raises `RoomExists`, and leaves what is there as it is.
     """
     unlock = Unlock(
@@ -49,7 +55,16 @@ def init(
         confirm=confirm,
         key_file=key_file,
     )
-    return init_room(home, unlock, make_key_file=make_key_file, recovery_file=recovery_file, keystore=keystore)
+    return init_room(
+        home,
+        unlock,
+        make_key_file=make_key_file,
+        recovery_file=recovery_file,
+        keystore=keystore,
+        recovery=recovery,
+        quorum=quorum,
+        share_directory=share_directory,
+    )
 
 
 def open(  # noqa: A001  # the name that users expect: strongroom.open()
@@ -63,6 +78,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     key_file: Path | None = None,
     recovery_words: str | None = None,
     recovery_file: Path | None = None,
+    share_files: Sequence[Path] | None = None,
     principal: str | None = None,
     purpose: str | None = None,
     meter: Meter | None = None,
@@ -72,8 +88,8 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     Without an unlock source, the systemd credential `strongroom-key` or `strongroom-passphrase`, or the files that
     `STRONGROOM_KEY_FILE` or `STRONGROOM_PASSPHRASE_FILE` name, are used. A file, descriptor or command is read by
     Rust, so that the passphrase never is a Python object; `passphrase` and `recovery_words` are, and stay in Python's
-    memory until it forgets them. `principal` defaults to the OS user. What the room does is counted into `meter`, see
-    `strongroom.observe`.
+    memory until it forgets them. `share_files` are as many shares of a quorum as it takes. `principal` defaults to the OS
+    user. What the room does is counted into `meter`, see `strongroom.observe`.
 
     Raises `RoomNotFound`, `RoomLocked`, `BadPassphrase`, `RoomUnsafe`, `RoomTampered`.
     """
@@ -86,6 +102,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
         key_file=key_file,
         recovery_words=recovery_words,
         recovery_file=recovery_file,
+        share_files=share_files,
     )
     return Room(home, unlock, principal=principal, purpose=purpose, meter=meter)
 

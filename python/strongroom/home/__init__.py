@@ -5,11 +5,14 @@ from strongroom.home.opening import open_room, read_room_id
 from strongroom.home.places import default_home, os_user
 from strongroom.home.trail import trail
 from strongroom.home.unlock import Unlock, resolve
+from strongroom.home.ways import NewWay, drafted
 
 __all__ = [
     "InitResult",
+    "NewWay",
     "Unlock",
     "default_home",
+    "drafted",
     "init_room",
     "open_room",
     "os_user",

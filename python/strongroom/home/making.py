@@ -1,15 +1,8 @@
-"""Make a room, so that a crash at any point leaves a whole one or none.
-
-The room is built in a directory beside its place and renamed into it as the last step. Directories that an earlier crash
-left behind are swept away: each is locked by the process that builds in it.
-"""
+"""Make a room, so that a crash at any point leaves a whole one or none."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import shutil
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink, RoomCreated, Who
-from strongroom.crypto import Secret
-from strongroom.errors import Misuse, RoomExists, StrongroomError, TargetExists
-from strongroom.files import DIRECTORY_MODE, create_private, directory_descriptor, sync_directory
+from strongroom.errors import StrongroomError
+from strongroom.files import DIRECTORY_MODE, create_private, sync_directory
 from strongroom.home.opening import ROOM_ID, RoomFile
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
@@ -30,12 +22,14 @@ from strongroom.home.places import (
     as_home,
     os_user,
 )
+from strongroom.home.site import building_site, check_vacant, move_in
 from strongroom.home.unlock import Unlock, resolve
+from strongroom.home.ways import Draft, NewWay, draft
 from strongroom.keys import new_id
 from strongroom.keyservice import Maker
 from strongroom.keystore import Anchor, Keystore, check_url, forget_keystore, make_keystore
 from strongroom.model import Request
-from strongroom.providers import SecretKind, make_sealed_root
+from strongroom.providers import RootDocument, Seal, make_sealed_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +40,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitResult:
-    """A new room. `recovery_words` are shown once and kept nowhere; None if they went to `recovery_file` instead."""
+    """A new room. `recovery_words` are shown once and kept nowhere; None if there is a `recovery_file` or no kit."""
 
     room_id: str
     home: Path
     recovery_words: str | None = field(repr=False)
     recovery_file: Path | None
     key_file: Path | None
+    share_files: tuple[Path, ...] = ()
 
 
 def init_room(
@@ -62,13 +57,17 @@ def init_room(
     make_key_file: StrPath | None = None,
     recovery_file: StrPath | None = None,
     keystore: str | None = None,
+    recovery: bool = True,
+    quorum: tuple[int, int] | None = None,
+    share_directory: StrPath | None = None,
 ) -> InitResult:
     """Make a room at `home`, with the class `default` and its key.
 
-    It opens with the passphrase or key file of `unlock`, with the key file written to `make_key_file`, and with the
-    recovery kit. `keystore` is the URL of a PostgreSQL database for the keystore, without a password; None keeps it in the
-    room. Raises RoomExists, TargetExists for a directory that is not empty or a key file that is there, and
-    RoomLocked if there is nothing to open the room with later.
+    It opens with the passphrase or key file of `unlock`, with the key file written to `make_key_file`, with the recovery
+    kit unless `recovery` is False, and with `quorum` (k, n): any k of n share files written to `share_directory`.
+    `keystore` is the URL of a PostgreSQL database for the keystore, without a password; None keeps it in the room. Raises
+    RoomExists, TargetExists for a directory that is not empty or a key file that is there, and RoomLocked if there is
+    nothing to open the room with later.
     """
     place = as_home(home).absolute()
     check_vacant(place)
@@ -77,61 +76,69 @@ def init_room(
     place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     room = RoomFile(new_id(), keystore, datetime.now(UTC).isoformat(timespec="seconds"))
     with ExitStack() as cleanup:
-        secrets = gather_secrets(unlock, make_key_file)
-        for _, secret in secrets:
-            cleanup.callback(secret.close)
-        root, sealed = make_sealed_root(room.id, secrets)
+        drafts = gather(unlock, make_key_file, quorum, share_directory, cleanup)
+        kit = recovery_draft(recovery_file) if recovery else None
+        if kit is not None:
+            cleanup.callback(kit.close)
+            drafts.append(kit)
+        root, sealed = make_sealed_root(room.id, [draft.seal for draft in drafts])
         cleanup.callback(root.close)
-        with building_site(place, room.id) as site, tables_forgotten(room):
-            build(site, room, root, sealed)
-            key_path, recovery_path = write_kits(secrets, make_key_file, recovery_file)
-            words = None if recovery_path else recovery_kit(secrets).recovery_words()
+        with building_site(place, "init", room.id, forget) as site, tables_forgotten(room), ExitStack() as undo:
+            build(site, room, root, RootDocument(sealed).content())
+            # before there is a room that only they open
+            for draft in drafts:
+                draft.write()
+                undo.callback(draft.take_back)
+            words = kit.words if kit is not None else None
             # the last step: whatever fails after it would leave a room whose recovery words nobody has seen
-            move_in(site, place, [path for path in (key_path, recovery_path) if path is not None])
+            move_in(site, place)
+            undo.pop_all()
+        # outside: from the rename on, a failure takes nothing away any more
+        sync_directory(place.parent)
         return InitResult(
-            room_id=room.id, home=place, recovery_words=words, recovery_file=recovery_path, key_file=key_path
+            room_id=room.id,
+            home=place,
+            recovery_words=words,
+            recovery_file=absolute(recovery_file),
+            key_file=absolute(make_key_file),
+            share_files=tuple(path for draft in drafts if draft.seal.threshold > 1 for _, path in draft.files),
         )
 
 
-def check_vacant(place: Path) -> None:
-    """Raises unless a room can be made at `place`."""
-    if (place / ROOM_FILE).exists():
-        raise RoomExists(f"there is a room at {place} already; it is left as it is")
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise TargetExists(f"{place} is there and is not an empty directory: name another place for the room")
+def gather(
+    unlock: Unlock | None,
+    make_key_file: StrPath | None,
+    quorum: tuple[int, int] | None,
+    share_directory: StrPath | None,
+    cleanup: ExitStack,
+) -> list[Draft]:
+    """All that will open the room but the recovery kit: what the caller gave, a new key file, and shares.
 
-
-def gather_secrets(unlock: Unlock | None, make_key_file: StrPath | None) -> list[tuple[SecretKind, Secret]]:
-    """All that will open the room: what the caller gave, a new key file if asked for, and a new recovery kit.
-
-    Where a new key file is all that was asked for, the environment is not: it often names that very file.
+    Where new files are all that was asked for, the environment is not: it often names that very key file.
     """
     given = unlock or Unlock()
-    secrets = resolve(given) if make_key_file is None or not given.empty else []
-    if any(len(secret) == 0 for _, secret in secrets):
-        raise Misuse("an empty passphrase or key file protects nothing")
+    makes = make_key_file is not None or quorum is not None
+    secrets = [] if makes and given.empty else resolve(given)
+    for _, secret in secrets:
+        cleanup.callback(secret.close)
+    drafts = [Draft(Seal(kind, (secret,))) for kind, secret in secrets]
     if make_key_file is not None:
-        secrets.append((SecretKind.KEY_FILE, Secret.random()))
-    secrets.append((SecretKind.RECOVERY_KIT, Secret.random()))
-    return secrets
+        drafts.append(draft(NewWay(make_key_file=make_key_file)))
+        cleanup.callback(drafts[-1].close)
+    if quorum is not None or share_directory is not None:
+        drafts.append(draft(NewWay(quorum=quorum, share_directory=share_directory)))
+        cleanup.callback(drafts[-1].close)
+    return drafts
 
 
-@contextmanager
-def building_site(place: Path, room_id: str) -> Iterator[Path]:
-    """An empty private directory beside `place`, held by a lock while it is built in, and gone at the end."""
-    prefix = f".{place.name}.init-"
-    sweep(place.parent, prefix)
-    site = place.parent / f"{prefix}{room_id}"
-    site.mkdir(mode=DIRECTORY_MODE)
-    try:
-        with directory_descriptor(site) as descriptor:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield site
-    except BaseException:
-        Anchor.forget(anchors_directory(), room_id)
-        raise
-    finally:
-        shutil.rmtree(site, ignore_errors=True)
+def recovery_draft(path: StrPath | None) -> Draft:
+    """A new recovery kit: words, or a file."""
+    return draft(NewWay(recovery=True) if path is None else NewWay(make_recovery_file=path))
+
+
+def absolute(path: StrPath | None) -> Path | None:
+    """Where a file was written, if one was."""
+    return None if path is None else Path(os.fsdecode(path)).absolute()
 
 
 @contextmanager
@@ -144,21 +151,6 @@ def tables_forgotten(room: RoomFile) -> Iterator[None]:
             with suppress(StrongroomError):
                 forget_keystore(room.keystore, room.id)
         raise
-
-
-def sweep(parent: Path, prefix: str) -> None:
-    """Remove the sites of processes that are no more, and the anchors of the rooms that were to be."""
-    for site in parent.glob(f"{prefix}*"):
-        try:
-            with directory_descriptor(site) as descriptor:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                room_id = site.name.removeprefix(prefix)
-                if ROOM_ID.fullmatch(room_id):
-                    Anchor.forget(anchors_directory(), room_id)
-                shutil.rmtree(site, ignore_errors=True)
-        except OSError:
-            # in use, or not ours to remove: neither hinders the room that is being made
-            continue
 
 
 def build(site: Path, room: RoomFile, root: SoftwareRoot, sealed: bytes) -> None:
@@ -188,42 +180,7 @@ def record_making(path: Path, room_id: str, who: Who, keystore: Keystore) -> Non
         sink.close()
 
 
-def write_kits(
-    secrets: list[tuple[SecretKind, Secret]], make_key_file: StrPath | None, recovery_file: StrPath | None
-) -> tuple[Path | None, Path | None]:
-    """Write the new key file and recovery file, before there is a room that only they open."""
-    key_path = write_secret(secrets[-2][1], make_key_file) if make_key_file is not None else None
-    try:
-        recovery_path = write_secret(recovery_kit(secrets), recovery_file) if recovery_file is not None else None
-    except BaseException:
-        if key_path is not None:
-            key_path.unlink()
-        raise
-    return key_path, recovery_path
-
-
-def write_secret(secret: Secret, path: StrPath) -> Path:
-    """Write `secret` to a new file, mode 0600, durable. Raises TargetExists."""
-    target = Path(os.fsdecode(path)).absolute()
-    if target.exists():
-        raise TargetExists(f"{target} is there already, and key files are never replaced")
-    secret.write_file(str(target))
-    return target
-
-
-def move_in(site: Path, place: Path, kits: list[Path]) -> None:
-    """Rename the finished site into its place. If someone was faster, their room stays and our kits go."""
-    try:
-        site.rename(place)
-    except OSError as error:
-        for kit in kits:
-            kit.unlink()
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
-            raise RoomExists(f"there is a room at {place} already; it is left as it is") from None
-        raise
-    sync_directory(place.parent)
-
-
-def recovery_kit(secrets: list[tuple[SecretKind, Secret]]) -> Secret:
-    """The recovery kit, which `gather_secrets` puts last."""
-    return secrets[-1][1]
+def forget(room_id: str) -> None:
+    """Remove the anchor of a room that did not come to be."""
+    if ROOM_ID.fullmatch(room_id):
+        Anchor.forget(anchors_directory(), room_id)

@@ -26,7 +26,7 @@ from strongroom.home.unlock import Unlock, resolve
 from strongroom.keyservice import EmbeddedKeyService
 from strongroom.keystore import Keystore, check_url
 from strongroom.policy import OwnerPolicy
-from strongroom.providers import open_sealed_root
+from strongroom.providers import RootFile, open_sealed_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,19 +67,34 @@ def open_room(
     room = read_room(place)
     check_private(place)
     actor = os_user()
+    root_file = RootFile(place / ROOT_FILE, room.id)
     with ExitStack() as undo:
-        root = unseal(place, room.id, unlock or Unlock())
-        undo.callback(root.close)
-        keystore = Keystore(room.place(place), room.id, root, anchors_directory())
-        undo.callback(keystore.close)
+        root, keystore = open_keystore(place, root_file, room, unlock or Unlock(), undo)
         sink = JsonLinesSink(place / AUDIT_DIRECTORY / AUDIT_FILE, actor)
         undo.callback(sink.close)
         owner = keystore.snapshot().owner
         policy = OwnerPolicy(owner, os_user_beside(owner))
         counted = MeteredSink(sink, meter) if meter is not None else sink
-        service = EmbeddedKeyService(keystore, root, policy, counted, room_id=room.id, actor=actor)
+        service = EmbeddedKeyService(keystore, root, policy, counted, room_id=room.id, actor=actor, root_file=root_file)
         undo.pop_all()
     return service
+
+
+def open_keystore(
+    place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock, undo: ExitStack
+) -> tuple[SoftwareRoot, Keystore]:
+    """The room's root and the keystore under it. The secrets that open the root are wiped at once."""
+    sealed = root_file.read().current
+    secrets = resolve(unlock)
+    try:
+        root = open_sealed_root(sealed, secrets)
+    finally:
+        for _, secret in secrets:
+            secret.close()
+    undo.callback(root.close)
+    keystore = Keystore(room.place(place), room.id, root, anchors_directory())
+    undo.callback(keystore.close)
+    return root, keystore
 
 
 def read_room_id(home: Path) -> str:
@@ -108,20 +123,6 @@ def read_room(home: Path) -> RoomFile:
         return RoomFile(str(room_id), keystore, str(document["created"]))
     except NOT_OURS as error:
         raise RoomTampered(f"{ROOM_FILE} is not what a room's looks like: put back a copy of it") from error
-
-
-def unseal(home: Path, room_id: str, unlock: Unlock) -> SoftwareRoot:
-    """The room's root key. The secrets that open it are wiped at once."""
-    try:
-        content = (home / ROOT_FILE).read_bytes()
-    except FileNotFoundError:
-        raise RoomTampered(f"{ROOT_FILE} is missing from {home}: put back a copy of it") from None
-    secrets = resolve(unlock)
-    try:
-        return open_sealed_root(content, room_id, secrets)
-    finally:
-        for _, secret in secrets:
-            secret.close()
 
 
 FORMAT = 2

@@ -26,6 +26,7 @@ class Unlock:
     Of the passphrase sources at most one may be set, and of the two recovery sources. A key file costs no Argon2id.
     `passphrase` and `recovery_words` put the secret into a Python object, which cannot be wiped: prefer the others.
     `passphrase_command` is a command line or a list; its standard output is read by Rust, one final newline cut off.
+    `share_files` are as many files of a quorum as it takes.
     `prompt` (True, or the words to ask with) asks on the terminal when nothing else is set and the environment
     names nothing; `confirm` are the words to ask once more with, where a mistyped passphrase would be the only one.
 
@@ -40,6 +41,7 @@ class Unlock:
     key_file: StrPath | None = None
     recovery_words: str | None = field(default=None, repr=False)
     recovery_file: StrPath | None = None
+    share_files: Sequence[StrPath] | None = None
     prompt: str | bool | None = None
     confirm: str | None = None
 
@@ -93,6 +95,7 @@ def given(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
         secrets.append((SecretKind.RECOVERY_KIT, read_key(unlock.recovery_file)))
     if unlock.recovery_words is not None:
         secrets.append((SecretKind.RECOVERY_KIT, Secret.from_recovery_words(unlock.recovery_words)))
+    secrets += [(SecretKind.SHARE, read_key(path)) for path in unlock.share_files or ()]
     passphrase = given_passphrase(unlock)
     if passphrase is not None:
         secrets.append((SecretKind.PASSPHRASE, passphrase))
@@ -148,7 +151,7 @@ def from_environment(environment: Mapping[str, str]) -> list[tuple[SecretKind, S
 
 
 def read_key(path: StrPath) -> Secret:
-    """A key file or recovery file: its bytes as they are."""
+    """A key file, recovery file or share: its bytes as they are."""
     return read_secret(path, strip_newline=False)
 
 

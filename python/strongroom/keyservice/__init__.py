@@ -3,5 +3,6 @@
 from strongroom.keyservice.embedded import EmbeddedKeyService
 from strongroom.keyservice.making import Maker
 from strongroom.keyservice.protocol import GeneratedDek, KeyService, UnwrappedDek
+from strongroom.keyservice.ways import WayChange
 
-__all__ = ["EmbeddedKeyService", "GeneratedDek", "KeyService", "Maker", "UnwrappedDek"]
+__all__ = ["EmbeddedKeyService", "GeneratedDek", "KeyService", "Maker", "UnwrappedDek", "WayChange"]

@@ -14,6 +14,7 @@ from strongroom.audit import (
     Failed,
     LeaseClosed,
     LeaseOpened,
+    UnlockChanged,
     Who,
 )
 from strongroom.crypto import DataKey
@@ -32,8 +33,10 @@ from strongroom.errors import (
 from strongroom.keys import NAMESPACE, KeyName, Operation, context_digest, kek_binding, may, new_id
 from strongroom.keyservice.making import Maker, check_class
 from strongroom.keyservice.protocol import GeneratedDek, UnwrappedDek
+from strongroom.keyservice.ways import WayChange, changed, differences
 from strongroom.model import DataClass, Lease, Request
 from strongroom.policy import Action, Resource, judge
+from strongroom.providers import RootDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,9 +44,9 @@ if TYPE_CHECKING:
     from strongroom.audit import Sink
     from strongroom.crypto import AesWrappingKey, Edk
     from strongroom.keystore import Change, Keystore, Snapshot, VersionRecord
-    from strongroom.model import Description, Key
+    from strongroom.model import Description, Key, Way
     from strongroom.policy import Policy
-    from strongroom.providers import Root
+    from strongroom.providers import RootFile, SoftwareRoot
 
 
 class EmbeddedKeyService:
@@ -52,8 +55,19 @@ class EmbeddedKeyService:
     Belongs to one process: in a forked child it raises KeyUnavailable.
     """
 
-    def __init__(self, keystore: Keystore, root: Root, policy: Policy, sink: Sink, *, room_id: str, actor: str) -> None:
+    def __init__(
+        self,
+        keystore: Keystore,
+        root: SoftwareRoot,
+        policy: Policy,
+        sink: Sink,
+        *,
+        room_id: str,
+        actor: str,
+        root_file: RootFile,
+    ) -> None:
         self.room_id = room_id
+        self._root_file = root_file
         self._keystore = keystore
         self._root = root
         self._policy = policy
@@ -194,6 +208,32 @@ class EmbeddedKeyService:
         with self._turn(), self._case(request, Action.DESCRIBE) as case:
             self._authorise(case, Resource())
             return self._snapshot().describe(utc_now())
+
+    def ways(self, request: Request) -> tuple[Way, ...]:
+        """See KeyService.ways."""
+        with self._turn(), self._case(request, Action.DESCRIBE) as case:
+            self._authorise(case, Resource())
+            return self._root_file.read().at(self._root.version).ways()
+
+    def change_ways(self, request: Request, change: WayChange) -> tuple[Way, ...]:
+        """See KeyService.change_ways."""
+        with self._turn(), self._case(request, Action.CHANGE_WAYS) as case:
+            self._authorise(case, Resource())
+            with self._root_file.alone():
+                before = self._root_file.read().at(self._root.version)
+                after = changed(before, self._root, change)
+                added, removed = differences(before, after)
+                self._sink.record(
+                    UnlockChanged(
+                        who=self._who(request),
+                        root_version=after.version,
+                        opened_by=self._root.way,
+                        added=added,
+                        removed=removed,
+                    )
+                )
+                self._root_file.write(RootDocument(after))
+            return after.ways()
 
     def close(self) -> None:
         """See KeyService.close."""

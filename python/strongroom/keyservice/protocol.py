@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from strongroom.crypto import DataKey, Edk
     from strongroom.keys import KeyName
-    from strongroom.model import DataClass, Description, Key, Lease, Request
+    from strongroom.keyservice.ways import WayChange
+    from strongroom.model import DataClass, Description, Key, Lease, Request, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,18 @@ class KeyService(Protocol):
 
     def describe(self, request: Request) -> Description:
         """The classes and keys, with states as they are now."""
+        ...
+
+    def ways(self, request: Request) -> tuple[Way, ...]:
+        """The ways into the room."""
+        ...
+
+    def change_ways(self, request: Request, change: WayChange) -> tuple[Way, ...]:
+        """Add and remove ways into the room in one step, and give those that there are now.
+
+        Raises Misuse where it would leave none that was shown to work, or no recovery kit; ProviderUnavailable while
+        another process changes them.
+        """
         ...
 
     def close(self) -> None:

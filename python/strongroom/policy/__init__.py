@@ -25,6 +25,7 @@ class Action(StrEnum):
     CREATE_KEY = "create-key"
     ROTATE = "rotate"
     DESCRIBE = "describe"
+    CHANGE_WAYS = "change-unlock"
 
 
 @dataclass(frozen=True, slots=True)

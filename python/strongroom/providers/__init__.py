@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from strongroom.providers.software import SecretKind, SoftwareRoot, make_sealed_root, open_sealed_root
+from strongroom.providers.rootfile import RootDocument, RootFile
+from strongroom.providers.sealed import Seal, SealedRoot, SecretKind
+from strongroom.providers.software import SoftwareRoot, make_sealed_root, open_sealed_root
 
 if TYPE_CHECKING:
     from strongroom.crypto import AesWrappingKey, MacKey
 
-__all__ = ["Root", "SecretKind", "SoftwareRoot", "make_sealed_root", "open_sealed_root"]
+__all__ = [
+    "Root",
+    "RootDocument",
+    "RootFile",
+    "Seal",
+    "SealedRoot",
+    "SecretKind",
+    "SoftwareRoot",
+    "make_sealed_root",
+    "open_sealed_root",
+]
 
 
 class Root(Protocol):

@@ -10,7 +10,7 @@ use strongroom_core::error::{Error, Result};
 use strongroom_core::primitives::argon2::Cost;
 use strongroom_core::primitives::rng;
 use strongroom_core::wrap;
-use strongroom_secmem::Secret as Locked;
+use strongroom_secmem::{Secret as Locked, forget_calls};
 use zeroize::Zeroizing;
 
 use crate::buffer::duplicate;
@@ -71,6 +71,12 @@ impl Secret {
         Locked::fill_with(RANDOM_LEN, rng::fill).map(made).map_err(to_py)
     }
 
+    /// Several random secrets as one: their bytes in ascending order, so that nobody has to remember an order.
+    #[staticmethod]
+    fn joined(secrets: Vec<PyRef<'_, Secret>>) -> PyResult<Self> {
+        join(&secrets).map(made).map_err(to_py)
+    }
+
     /// The 24 words of a random secret. They are a Python string: for showing once.
     fn recovery_words(&self) -> PyResult<String> {
         let words = |secret: &Locked| {
@@ -122,6 +128,22 @@ impl Secret {
 
 fn made(secret: Locked) -> Secret {
     Secret(Closable::new(secret))
+}
+
+fn join(secrets: &[PyRef<'_, Secret>]) -> Result<Locked> {
+    let mut pieces = Zeroizing::new(vec![[0; RANDOM_LEN]; secrets.len()]);
+    for (piece, secret) in pieces.iter_mut().zip(secrets) {
+        secret.0.with(|secret| {
+            let bytes = <&[u8; RANDOM_LEN]>::try_from(secret.expose()?)
+                .map_err(|_| Error::Misuse("a share of a quorum has 32 bytes".into()))?;
+            *piece = *bytes;
+            Ok(())
+        })?;
+    }
+    pieces.sort_unstable();
+    let joined = Locked::copy_from(pieces.as_flattened())?;
+    forget_calls();
+    Ok(joined)
 }
 
 /// Reads a short secret to its end, without a copy that is not wiped.
@@ -218,6 +240,12 @@ impl RootKey {
     fn unwrap_mac_key(&self, wrapped: &[u8], aad: &[u8]) -> PyResult<MacKey> {
         let key = self.0.with(|root| root.unwrap_mac_key(wrapped, aad));
         key.map(|key| MacKey(Closable::new(key))).map_err(to_py)
+    }
+
+    /// The key that wraps the data keys of backups.
+    fn backup_key(&self) -> PyResult<AesWrappingKey> {
+        let key = self.0.with(wrap::RootKey::backup_key);
+        key.map(|key| AesWrappingKey(Closable::new(key))).map_err(to_py)
     }
 
     fn close(&self) {

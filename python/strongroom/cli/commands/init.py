@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from strongroom.cli import options
+from strongroom.cli.kit import can_show_words, show_words
 from strongroom.cli.process import forbid_core_dumps
 from strongroom.cli.report import Report
 from strongroom.cli.words import shown
@@ -29,6 +30,8 @@ class Seals:
     make_key_file: str | None
     recovery_file: str | None
     keystore: str | None
+    quorum: tuple[int, int] | None
+    share_directory: str | None
 
 
 @click.command("init")
@@ -40,9 +43,10 @@ class Seals:
         options.path_option("--make-key-file", "Write a new key file here; it opens the room as well."),
         options.path_option("--recovery-file", "Write the recovery kit here instead of showing it."),
         click.option("--keystore", metavar="URL", help="Keep the keystore in this PostgreSQL database."),
+        *options.QUORUM,
     ],
 )
-@click.option("--no-recovery", is_flag=True, help="Do not show or write a recovery kit.")
+@click.option("--no-recovery", is_flag=True, help="Make no recovery kit.")
 @options.json_option
 @click.pass_obj
 def command(report: Report, seals: Seals, no_recovery: bool) -> None:
@@ -54,20 +58,19 @@ def command(report: Report, seals: Seals, no_recovery: bool) -> None:
     if no_recovery and seals.recovery_file:
         raise click.UsageError("--recovery-file and --no-recovery exclude each other.")
     wants_words = not (no_recovery or seals.recovery_file)
-    # anywhere but on a terminal, the words would end up in somebody's log
-    sees_words = sys.stderr.isatty() and not report.json
-    made = make(seals)
-    say(report, made, seals, shows_words=wants_words and sees_words)
+    sees_words = can_show_words(report)
+    made = make(seals, recovery=bool(seals.recovery_file) or (wants_words and sees_words))
+    say(report, made, seals)
     if wants_words and not sees_words:
         report.aside("no terminal to show the recovery kit on, so there is none: --recovery-file PATH writes one")
 
 
-def make(seals: Seals) -> InitResult:
+def make(seals: Seals, *, recovery: bool) -> InitResult:
     """Make the room."""
     import strongroom
 
     forbid_core_dumps()
-    asks = sys.stdin.isatty() and not seals.make_key_file
+    asks = sys.stdin.isatty() and not seals.make_key_file and not seals.quorum
     return strongroom.init(
         seals.home,
         passphrase_file=seals.passphrase_file,
@@ -77,26 +80,25 @@ def make(seals: Seals) -> InitResult:
         make_key_file=seals.make_key_file,
         recovery_file=seals.recovery_file,
         keystore=seals.keystore,
+        recovery=recovery,
+        quorum=seals.quorum,
+        share_directory=seals.share_directory,
         prompt=asks,
         confirm="The same again: " if asks else None,
     )
 
 
-def say(report: Report, made: InitResult, seals: Seals, *, shows_words: bool) -> None:
+def say(report: Report, made: InitResult, seals: Seals) -> None:
     """Where the room is, and the kit if it is to be shown."""
-    document = {
+    document: dict[str, object] = {
         "room_id": made.room_id,
         "home": str(made.home),
         "key_file": None if made.key_file is None else str(made.key_file),
         "recovery_file": seals.recovery_file,
     }
+    if made.share_files:
+        document["share_files"] = [str(path) for path in made.share_files]
     report.result(document)
     report.aside(f"made a room in {shown(made.home)}")
-    if shows_words and made.recovery_words:
-        report.aside("\nThe recovery kit. Write these words down; they are not shown again:\n")
-        words = made.recovery_words.split()
-        for start in range(0, len(words), 6):
-            report.aside(
-                "    " + "  ".join(f"{start + i + 1:2} {word:<10}" for i, word in enumerate(words[start : start + 6]))
-            )
-        report.aside("")
+    if made.recovery_words:
+        show_words(report, made.recovery_words)

@@ -86,6 +86,11 @@ impl RootKey {
         unwrap(&self.purpose(MAC)?, wrapped, aad).map(MacKey)
     }
 
+    /// The key that wraps the data keys of backups, as a raw AES keyring does.
+    pub fn backup_key(&self) -> Result<RawAes> {
+        RawAes::new(self.purpose(BACKUP)?)
+    }
+
     fn purpose(&self, info: &[u8]) -> Result<Secret> {
         expand(&Prk::extract(Hash::Sha256, &[], self.0.expose()?), info)
     }
@@ -141,6 +146,7 @@ const KEY_LEN: usize = 32;
 const SEAL: &[u8] = b"strongroom/v1/seal";
 const KEK: &[u8] = b"strongroom/v1/kek";
 const MAC: &[u8] = b"strongroom/v1/mac";
+const BACKUP: &[u8] = b"strongroom/v1/backup";
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +223,17 @@ mod tests {
         assert!(same(&root.unwrap_mac_key(&wrapped, b"aad").unwrap().0, &mac_key.0));
         refused(&root.unwrap_kek(&wrapped, b"aad"));
         all_refused(&wrapped, |altered| root.unwrap_mac_key(altered, b"aad"));
+    }
+
+    #[test]
+    fn the_key_of_backups_is_one_of_its_own() {
+        let root = RootKey::generate().unwrap();
+        let backup = root.backup_key().unwrap();
+        assert!(same(backup.secret(), root.backup_key().unwrap().secret()));
+        for other in [root.purpose(KEK).unwrap(), root.purpose(MAC).unwrap()] {
+            assert!(!same(backup.secret(), &other));
+        }
+        assert!(!same(backup.secret(), RootKey::generate().unwrap().backup_key().unwrap().secret()));
     }
 
     /// What could not be unwrapped later is not wrapped.
