@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from strongroom import errors
     from strongroom.client.inspection import inspect
     from strongroom.client.room import Room
-    from strongroom.client.start import info, init, open
+    from strongroom.client.start import info, init, open, upkeep
     from strongroom.crypto import Control
 
 __version__ = "0.1.0"
 
-__all__ = ["Control", "Room", "errors", "info", "init", "inspect", "open"]
+__all__ = ["Control", "Room", "errors", "info", "init", "inspect", "open", "upkeep"]
 
 _HOMES = {
     "Control": "strongroom.crypto",
@@ -31,6 +31,7 @@ _HOMES = {
     "init": "strongroom.client.start",
     "inspect": "strongroom.client.inspection",
     "open": "strongroom.client.start",
+    "upkeep": "strongroom.client.start",
 }
 
 

@@ -25,6 +25,7 @@ StrongroomError
 │   └── RoomTampered          a row, the set or the epoch does not verify
 ├── BackendUnavailable        keystore, provider or audit sink says nothing
 │   ├── KeystoreUnavailable
+│   │   └── KeystoreMoved     it was moved while this process had it open: open the room again
 │   ├── ProviderUnavailable
 │   └── AuditUnavailable
 ├── TargetExists              the destination exists and nobody said to replace it
@@ -225,6 +226,16 @@ class KeystoreUnavailable(BackendUnavailable):
     """The keystore does not answer."""
 
     code = "unavailable.keystore"
+
+
+class KeystoreMoved(KeystoreUnavailable):
+    """The keystore was moved while this process had it open. Open the room again. `moved_to` says where it is."""
+
+    code = "unavailable.keystore-moved"
+
+    def __init__(self, message: str, moved_to: str) -> None:
+        super().__init__(message)
+        self.moved_to = moved_to
 
 
 class ProviderUnavailable(BackendUnavailable):

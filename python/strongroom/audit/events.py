@@ -182,6 +182,25 @@ class UnlockChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeystoreMoved(Event):
+    """The keystore was moved from one database to another."""
+
+    name: ClassVar[str] = "keystore-moved"
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeystoreUpgraded(Event):
+    """The keystore was brought to a newer format; `backup` is what the old one is called now."""
+
+    name: ClassVar[str] = "keystore-upgraded"
+    from_format: int
+    to_format: int
+    backup: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered(Event):
     """A last entry that a crash had left torn was cut off. It was never acknowledged."""
 

@@ -14,6 +14,7 @@ from strongroom.cli.process import forbid_core_dumps
 
 if TYPE_CHECKING:
     from strongroom.client.room import Room
+    from strongroom.client.upkeep import Upkeep
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -37,6 +38,23 @@ class Unlock:
 
         forbid_core_dumps()
         return strongroom.open(
+            self.home,
+            passphrase_file=self.passphrase_file,
+            passphrase_fd=self.passphrase_fd,
+            passphrase_command=self.passphrase_command,
+            key_file=self.key_file,
+            recovery_file=self.recovery_file,
+            share_files=self.share_file or None,
+            prompt=sys.stdin.isatty(),
+            purpose=purpose or click.get_current_context().command_path,
+        )
+
+    def upkeep(self, purpose: str | None = None) -> Upkeep:
+        """Look after the keystore of the room, which need not open."""
+        import strongroom
+
+        forbid_core_dumps()
+        return strongroom.upkeep(
             self.home,
             passphrase_file=self.passphrase_file,
             passphrase_fd=self.passphrase_fd,

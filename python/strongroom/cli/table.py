@@ -16,6 +16,7 @@ SUMMARIES = {
     "classes": "List, show and create data classes.",
     "keys": "List, create and rotate keys.",
     "unlock": "List, add, change and remove what opens the room.",
+    "keystore": "Check, count, move or upgrade the keystore.",
     "metrics": "Print the figures of the room for a monitor.",
     "bench": "Measure this machine against its own limit.",
     "info": "Show versions, build and paths.",

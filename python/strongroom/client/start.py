@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from strongroom.client.upkeep import Upkeep
     from strongroom.home import InitResult
     from strongroom.observe import Meter
 
@@ -105,6 +106,42 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
         share_files=share_files,
     )
     return Room(home, unlock, principal=principal, purpose=purpose, meter=meter)
+
+
+def upkeep(
+    home: Path | None = None,
+    *,
+    passphrase: str | bytes | None = None,
+    passphrase_file: Path | None = None,
+    passphrase_fd: int | None = None,
+    passphrase_command: str | None = None,
+    prompt: str | bool = False,
+    key_file: Path | None = None,
+    recovery_words: str | None = None,
+    recovery_file: Path | None = None,
+    share_files: Sequence[Path] | None = None,
+    principal: str | None = None,
+    purpose: str | None = None,
+) -> Upkeep:
+    """The keystore of a room as a whole: to check, count, move or upgrade it, also where the room does not open.
+
+    What unlocks it is given as for `open`.
+    """
+    # brings the migrations with it
+    from strongroom.client.upkeep import Upkeep
+
+    unlock = Unlock(
+        passphrase=passphrase,
+        passphrase_file=passphrase_file,
+        passphrase_fd=passphrase_fd,
+        passphrase_command=passphrase_command,
+        prompt=prompt,
+        key_file=key_file,
+        recovery_words=recovery_words,
+        recovery_file=recovery_file,
+        share_files=share_files,
+    )
+    return Upkeep(home, unlock, principal=principal, purpose=purpose)
 
 
 def info() -> dict[str, object]:

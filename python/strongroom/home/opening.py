@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink, MeteredSink
-from strongroom.errors import RoomNotFound, RoomTampered, UnsupportedFormat
-from strongroom.files import NOT_OURS, check_private
+from strongroom.errors import KeystoreMoved, RoomNotFound, RoomTampered, UnsupportedFormat
+from strongroom.files import NOT_OURS, check_private, write_private
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
     AUDIT_FILE,
@@ -25,6 +25,7 @@ from strongroom.home.places import (
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keyservice import EmbeddedKeyService
 from strongroom.keystore import Keystore, check_url
+from strongroom.keystore.moving import settle
 from strongroom.policy import OwnerPolicy
 from strongroom.providers import RootFile, open_sealed_root
 
@@ -83,18 +84,46 @@ def open_room(
 def open_keystore(
     place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock, undo: ExitStack
 ) -> tuple[SoftwareRoot, Keystore]:
-    """The room's root and the keystore under it. The secrets that open the root are wiped at once."""
+    """The room's root and the keystore under it."""
+    root = unseal(root_file, unlock)
+    undo.callback(root.close)
+    keystore = keystore_in_force(place, room, root)
+    undo.callback(keystore.close)
+    return root, keystore
+
+
+def unseal(root_file: RootFile, unlock: Unlock) -> SoftwareRoot:
+    """The room's root. The secrets that open it are wiped at once."""
     sealed = root_file.read().current
     secrets = resolve(unlock)
     try:
-        root = open_sealed_root(sealed, secrets)
+        return open_sealed_root(sealed, secrets)
     finally:
         for _, secret in secrets:
             secret.close()
-    undo.callback(root.close)
-    keystore = Keystore(room.place(place), room.id, root, anchors_directory())
-    undo.callback(keystore.close)
-    return root, keystore
+
+
+def keystore_in_force(home: Path, room: RoomFile, root: SoftwareRoot) -> Keystore:
+    """The room's keystore, where it was moved to if it was; `room.json` says so from then on."""
+    for _ in range(MOST_MOVES):
+        try:
+            keystore = Keystore(room.place(home), room.id, root, anchors_directory())
+        except KeystoreMoved as moved:
+            room = follow(home, room, root, moved.moved_to)
+            continue
+        if room != read_room(home):
+            # a note for the next to open it, who can do without
+            with suppress(OSError):
+                write_private(home / ROOM_FILE, room.content())
+        return keystore
+    raise RoomTampered("the keystore was moved more often than anyone moves it: see `keystore` in room.json")
+
+
+def follow(home: Path, room: RoomFile, root: SoftwareRoot, moved_to: str) -> RoomFile:
+    """The room with its keystore where it was moved to, in force there: a crash may have come before that."""
+    elsewhere = replace(room, keystore=None if moved_to == KEYSTORE_FILE else moved_to)
+    settle(elsewhere.place(home), room.id, root, came_from=room.place(home))
+    return elsewhere
 
 
 def read_room_id(home: Path) -> str:
@@ -126,4 +155,5 @@ def read_room(home: Path) -> RoomFile:
 
 
 FORMAT = 2
+MOST_MOVES = 10
 ROOM_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

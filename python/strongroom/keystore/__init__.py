@@ -4,6 +4,7 @@ The only room that imports SQLAlchemy and, to make a keystore, Alembic.
 """
 
 from strongroom.keystore.anchor import Anchor
+from strongroom.keystore.checking import Findings, check_keystore
 from strongroom.keystore.making import forget_keystore, make_keystore
 from strongroom.keystore.postgres import check_url
 from strongroom.keystore.records import (
@@ -22,6 +23,7 @@ __all__ = [
     "Anchor",
     "CensusRecord",
     "Change",
+    "Findings",
     "HistoryRecord",
     "KeyRecord",
     "Keystore",
@@ -29,6 +31,7 @@ __all__ = [
     "RootChange",
     "Snapshot",
     "VersionRecord",
+    "check_keystore",
     "check_url",
     "forget_keystore",
     "make_keystore",

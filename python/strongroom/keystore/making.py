@@ -19,9 +19,9 @@ from strongroom.keystore.tables import METADATA
 
 if TYPE_CHECKING:
     from strongroom.keystore.engine import Place
+    from strongroom.keystore.reading import Root
     from strongroom.keystore.records import Change
     from strongroom.keystore.rowmac import Value
-    from strongroom.keystore.store import Root
 
 
 def make_keystore(place: Place, room_id: str, owner: str, root: Root, first: Change) -> None:

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Table, select
 
-from strongroom.errors import InternalError, RoomOutdated, RoomTampered, UnsupportedFormat
-from strongroom.keys import length_prefixed
+from strongroom.errors import (
+    AuthenticationFailed,
+    InternalError,
+    KeystoreMoved,
+    RoomOutdated,
+    RoomTampered,
+    UnsupportedFormat,
+)
+from strongroom.keys import length_prefixed, mac_key_binding
 from strongroom.keystore.outbox import IS_WAITING
 from strongroom.keystore.records import Snapshot
 from strongroom.keystore.rows import as_bytes, as_int, from_microseconds, to_census, to_class, to_key, to_version
@@ -16,11 +23,23 @@ from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, MEMB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Protocol
 
+    from strongroom.crypto import AesWrappingKey, MacKey
     from strongroom.keystore.records import KeyRecord
-    from strongroom.keystore.rowmac import Value
+    from strongroom.keystore.rowmac import RowMac, Value
 
     Row = Mapping[str, Value]
+
+    class Root(Protocol):
+        """What a keystore asks of a root key."""
+
+        @property
+        def version(self) -> int: ...  # noqa: D102 - see providers.Root
+        def wrap_mac_key(self, key: MacKey, binding: bytes) -> bytes: ...  # noqa: D102 - see providers.Root
+        def unwrap_mac_key(self, wrapped: bytes, binding: bytes) -> MacKey: ...  # noqa: D102 - see providers.Root
+        def unwrap_kek(self, wrapped: bytes, binding: bytes) -> AesWrappingKey: ...  # noqa: D102 - see providers.Root
+
 
 FORMAT = 2
 
@@ -36,6 +55,25 @@ def read_meta(connection: Connection, room_id: str) -> Row:
     if meta["room"] != room_id:
         raise RoomTampered("meta 1: the keystore belongs to another room")
     return meta
+
+
+def open_mac_key(meta: Row, room_id: str, root: Root) -> MacKey:
+    """The key that authenticates the rows, unwrapped by the root. Raises RoomTampered."""
+    if meta["root_version"] != root.version:
+        raise RoomTampered(
+            f"meta 1: the keystore is wrapped by root version {meta['root_version']!r}, not {root.version}"
+        )
+    try:
+        return root.unwrap_mac_key(as_bytes(meta["wrapped_mac_key"]), mac_key_binding(room_id, root.version))
+    except AuthenticationFailed:
+        raise RoomTampered("meta 1: the wrapped MAC key is not one that this room's root has wrapped") from None
+
+
+def check_in_force(meta: Row) -> None:
+    """Raises KeystoreMoved if the keystore has been moved elsewhere."""
+    if meta["moved_to"] is not None:
+        moved_to = str(meta["moved_to"])
+        raise KeystoreMoved(f"the keystore was moved to {moved_to}: open the room again", moved_to)
 
 
 def check_format(found: int) -> None:
@@ -59,6 +97,16 @@ def read_rows(connection: Connection, table: Table) -> list[Row]:
 def read_members(connection: Connection) -> list[tuple[Table, Row]]:
     """All rows that the set MAC covers. Not yet authenticated."""
     return [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
+
+
+def verified_members(connection: Connection, macs: RowMac, meta: Row) -> list[tuple[Table, Row]]:
+    """All rows that the set MAC covers, which they were checked against. Raises RoomTampered naming the one that fails."""
+    macs.check(META, meta)
+    members = read_members(connection)
+    for table, row in members:
+        macs.check(table, row)
+    macs.check_set(as_bytes(meta["members"]), members)
+    return members
 
 
 def has_waiting(connection: Connection) -> bool:

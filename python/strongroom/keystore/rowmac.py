@@ -12,7 +12,7 @@ from strongroom.errors import AuthenticationFailed, RoomTampered
 from strongroom.keys import length_prefixed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import Table
 
@@ -25,12 +25,12 @@ class RowMac:
     """Signs and verifies the rows of one room."""
 
     def __init__(self, key: MacKey, room_id: str) -> None:
-        self._key = key
+        self.key = key
         self._room_id = room_id
 
     def signed(self, table: Table, values: Mapping[str, Value], *, after: bytes | None = None) -> dict[str, Value]:
         """`values` with their MAC in the column `mac`. In a chain, `after` is the MAC of the row before."""
-        return {**values, "mac": self._key.sign(self._said(table, values, after))}
+        return {**values, "mac": self.key.sign(self._said(table, values, after))}
 
     def check(self, table: Table, row: Mapping[str, Value], *, after: bytes | None = None) -> None:
         """Raises RoomTampered naming the row unless its MAC is ours, in a chain behind `after`."""
@@ -39,24 +39,29 @@ class RowMac:
 
     def check_set(self, members: bytes, rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> None:
         """Raises RoomTampered naming the row unless `rows` are exactly those in `members`, which was authenticated."""
+        for fault in self.faults(members, rows):
+            raise RoomTampered(fault)
+
+    def faults(self, members: bytes, rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> Iterator[str]:
+        """Every row that is not the one in `members`, and every one that is missing."""
         expected = unpack_members(members)
         for table, row in rows:
             name = row_name(table, row)
             listed = expected.pop(name, None)
             if listed is None:
-                raise RoomTampered(f"{name}: the row does not belong to the keystore, someone added it")
-            if not self._matches(table, row, listed):
-                raise RoomTampered(f"{name}: the row is not the current one, someone put back an older")
-        if expected:
-            raise RoomTampered(f"{min(expected)}: the row is missing, someone removed it")
+                yield f"{name}: the row does not belong to the keystore, someone added it"
+            elif not self._matches(table, row, listed):
+                yield f"{name}: the row is not the current one, someone put back an older"
+        for name in sorted(expected):
+            yield f"{name}: the row is missing, someone removed it"
 
     def close(self) -> None:
         """Wipe the key."""
-        self._key.close()
+        self.key.close()
 
     def _matches(self, table: Table, row: Mapping[str, Value], mac: Value, after: bytes | None = None) -> bool:
         try:
-            self._key.verify(self._said(table, row, after), mac if isinstance(mac, bytes) else b"")
+            self.key.verify(self._said(table, row, after), mac if isinstance(mac, bytes) else b"")
         except AuthenticationFailed:
             return False
         return True

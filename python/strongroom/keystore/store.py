@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from strongroom.errors import AuthenticationFailed, KeystoreUnavailable, RoomTampered
-from strongroom.keys import mac_key_binding
+from strongroom.errors import KeystoreUnavailable
 from strongroom.keystore import history, outbox
 from strongroom.keystore.anchor import Anchor, Mark, check_progress
 from strongroom.keystore.counters import MAX_WRAPS, WrapCounters, read_counters, start_counter
 from strongroom.keystore.engine import Database
-from strongroom.keystore.reading import has_waiting, read_members, read_meta, to_snapshot
+from strongroom.keystore.reading import (
+    check_in_force,
+    has_waiting,
+    open_mac_key,
+    read_members,
+    read_meta,
+    to_snapshot,
+    verified_members,
+)
 from strongroom.keystore.rowmac import RowMac, Value, pack_members, row_name
 from strongroom.keystore.rows import (
     EPOCH,
@@ -33,19 +40,10 @@ from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, META
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
-    from typing import Protocol
 
-    from strongroom.crypto import MacKey
     from strongroom.keystore.engine import Place
+    from strongroom.keystore.reading import Root
     from strongroom.keystore.records import Change, HistoryRecord, OutboxEntry, Snapshot, VersionRecord
-
-    class Root(Protocol):
-        """What a keystore asks of a root key."""
-
-        @property
-        def version(self) -> int: ...  # noqa: D102 - see providers.Root
-        def wrap_mac_key(self, key: MacKey, binding: bytes) -> bytes: ...  # noqa: D102 - see providers.Root
-        def unwrap_mac_key(self, wrapped: bytes, binding: bytes) -> MacKey: ...  # noqa: D102 - see providers.Root
 
 
 class Keystore:
@@ -62,7 +60,8 @@ class Keystore:
         self._room_id = room_id
         self._lock = threading.RLock()
         try:
-            key = self._open_mac_key(root)
+            with self._database.reading() as connection:
+                key = open_mac_key(read_meta(connection, room_id), room_id, root)
             self._macs = RowMac(key, room_id)
             self._anchor = Anchor(anchors, room_id, key)
             self._counters = WrapCounters(self._database, self._macs)
@@ -133,18 +132,6 @@ class Keystore:
         self._database.close()
         self._macs.close()
 
-    def _open_mac_key(self, root: Root) -> MacKey:
-        with self._database.reading() as connection:
-            meta = read_meta(connection, self._room_id)
-        if meta["root_version"] != root.version:
-            raise RoomTampered(
-                f"meta 1: the keystore is wrapped by root version {meta['root_version']!r}, not {root.version}"
-            )
-        try:
-            return root.unwrap_mac_key(as_bytes(meta["wrapped_mac_key"]), mac_key_binding(self._room_id, root.version))
-        except AuthenticationFailed:
-            raise RoomTampered("meta 1: the wrapped MAC key is not one that this room's root has wrapped") from None
-
     def _read(self, connection: Connection) -> tuple[Snapshot, Mark]:
         """The state in a transaction, from memory if it is the one that was verified last."""
         state = connection.execute(select(META.c.epoch, META.c.mac, outbox.IS_WAITING.label("unsent"))).first()
@@ -156,11 +143,8 @@ class Keystore:
     def _verify(self, connection: Connection) -> tuple[Snapshot, Mark]:
         """The state in a transaction, every row of it verified."""
         meta = read_meta(connection, self._room_id)
-        self._macs.check(META, meta)
-        members = read_members(connection)
-        for table, row in members:
-            self._macs.check(table, row)
-        self._macs.check_set(as_bytes(meta["members"]), members)
+        members = verified_members(connection, self._macs, meta)
+        check_in_force(meta)
         mark = Mark(as_int(meta["epoch"]), as_bytes(meta["mac"]))
         check_progress(self._seen, mark)
         return to_snapshot(meta, members, unsent=has_waiting(connection)), mark

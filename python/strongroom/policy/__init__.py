@@ -26,6 +26,7 @@ class Action(StrEnum):
     ROTATE = "rotate"
     DESCRIBE = "describe"
     CHANGE_WAYS = "change-unlock"
+    MAINTAIN = "maintain-keystore"
 
 
 @dataclass(frozen=True, slots=True)
