@@ -174,11 +174,11 @@ fn read<'a, K>(
     let keys_at = cursor.at;
     let made = keys(cursor)?;
     let keys = &bytes[keys_at..cursor.at];
-    let content_type = cursor.u8()?;
+    let is_framed = is_framed(cursor)?;
     if version == FormatVersion::V1 {
         check_v1(cursor)?;
     }
-    let content = content(cursor, content_type, caps)?;
+    let content = content(cursor, is_framed, caps)?;
     let commitment = match version {
         FormatVersion::V1 => None,
         FormatVersion::V2 => Some(cursor.array_ref()?),
@@ -265,19 +265,25 @@ fn skip_keys(cursor: &mut Cursor<'_>, caps: &Caps) -> Result<()> {
     Ok(())
 }
 
-fn content(cursor: &mut Cursor<'_>, content_type: u8, caps: &Caps) -> Result<Content> {
-    let frame_length = cursor.u32()?;
-    match (content_type, frame_length) {
-        (1, 0) => Ok(Content::Unframed),
-        (1, _) => Err(cursor.malformed_before(4, "a non-framed message has a frame length")),
-        (2, 0) => Err(cursor.malformed_before(4, "the frame length is zero")),
-        (2, length) if length > caps.frame => Err(Error::Limit {
+fn is_framed(cursor: &mut Cursor<'_>) -> Result<bool> {
+    match cursor.u8()? {
+        1 => Ok(false),
+        2 => Ok(true),
+        _ => Err(cursor.malformed_before(1, "unknown content type")),
+    }
+}
+
+fn content(cursor: &mut Cursor<'_>, is_framed: bool, caps: &Caps) -> Result<Content> {
+    match (is_framed, cursor.u32()?) {
+        (false, 0) => Ok(Content::Unframed),
+        (false, _) => Err(cursor.malformed_before(4, "a non-framed message has a frame length")),
+        (true, 0) => Err(cursor.malformed_before(4, "the frame length is zero")),
+        (true, length) if length > caps.frame => Err(Error::Limit {
             what: "the frame length",
             limit: u64::from(caps.frame),
             found: u64::from(length),
         }),
-        (2, length) => Ok(Content::Framed(length)),
-        _ => Err(cursor.malformed_before(5, "unknown content type")),
+        (true, length) => Ok(Content::Framed(length)),
     }
 }
 
