@@ -40,3 +40,31 @@ pub(super) fn read(bytes: &[u8], offset: u64) -> Result<&[u8]> {
 const FOOTER_HEAD: usize = 2;
 const P384_DER_LEN: u16 = 103;
 const MAX_TRIES: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Suite;
+
+    #[test]
+    fn a_footer_ends_where_its_length_says() {
+        assert_eq!(read(&[0, 3, 7, 8, 9], 100).unwrap(), [7, 8, 9]);
+        assert_eq!(read(&[0, 0], 100).unwrap(), [0_u8; 0]);
+        for short in [&[][..], &[0], &[0, 3, 7, 8], &[1, 0, 7]] {
+            let ends = 100 + short.len() as u64;
+            assert!(matches!(read(short, 100), Err(Error::Truncated { offset }) if offset == ends));
+        }
+        assert!(matches!(read(&[0, 1, 7, 8, 9], 100), Err(Error::Malformed { offset: 103, .. })));
+    }
+
+    #[test]
+    fn a_footer_that_we_write_has_one_length() {
+        let signature = Suite::by_id(0x0578).unwrap().signature.unwrap();
+        let key = SigningKey::generate(signature).unwrap();
+        for _ in 0..20 {
+            let footer = write(&key, &Digester::new(signature.hash)).unwrap();
+            assert_eq!(footer.len(), SIGNED_FOOTER_LEN);
+            assert_eq!(read(&footer, 0).unwrap().len(), 103);
+        }
+    }
+}

@@ -226,6 +226,37 @@ mod tests {
     fn impossible_lengths_are_no_body() {
         assert_eq!(Body::of_len(39, 100), None);
         assert_eq!(Body::of_len(40 + 101, 100), None);
-        assert!(frame_count(u64::from(MAX_FRAMES) + 1, 1).is_err());
+        assert_eq!(Body::of_len(40 + 131, 100), None);
+        assert!(Body::of_len(40 + 132, 100).is_some());
+        let most = u64::from(MAX_FRAMES);
+        assert!(frame_count(most + 1, 1).is_err());
+        assert_eq!(frame_count(most, 1).unwrap(), MAX_FRAMES);
+        let longest = Body::of_plaintext(most, 1).unwrap();
+        assert_eq!(Body::of_len(longest.len(), 1), Some(longest));
+        assert_eq!(Body::of_len(longest.len() + 33, 1), None);
+    }
+
+    #[test]
+    fn a_final_frame_stands_behind_the_regular_ones() {
+        for (plaintext, final_at) in [(0, 0), (100, 0), (101, 132), (200, 132), (201, 264)] {
+            let body = Body::of_plaintext(plaintext, 100).unwrap();
+            assert_eq!((body.final_at(), body.frames()), (final_at, 1 + body.regular));
+            let run = body.run(body.frames(), 1);
+            assert!(run.is_last && run.body_at == final_at);
+            assert_eq!(run.body_len as u64, body.len() - final_at);
+        }
+    }
+
+    #[test]
+    fn a_run_is_about_as_long_as_was_asked_for() {
+        for (bytes, frames) in [(0, 1), (131, 1), (132, 1), (263, 1), (264, 2), (usize::MAX, 1023)] {
+            assert_eq!(frames_per_run(100, bytes), frames, "{bytes}");
+        }
+        // runs of two frames each; the last is longer by what a final frame has more, or all there is
+        for (plaintext, runs, longest) in [(400, 2, 2 * 132 + 8), (500, 3, 2 * 132 + 8), (50, 1, 90)] {
+            let grid = Body::of_plaintext(plaintext, 100).unwrap().grid(264);
+            assert_eq!((grid.runs(), grid.run_len()), (runs, longest));
+            assert!((0..runs).all(|index| grid.run(index).body_len <= longest));
+        }
     }
 }

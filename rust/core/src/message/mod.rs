@@ -16,6 +16,8 @@ mod materials;
 mod open;
 mod policy;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use footer::MAX_FOOTER_LEN;
 pub use footer::SIGNED_FOOTER_LEN;

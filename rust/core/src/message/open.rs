@@ -152,3 +152,42 @@ impl Frames {
 
 /// Bytes of a non-framed body before its ciphertext.
 pub(crate) const UNFRAMED_HEAD: usize = NONCE_LEN + 8;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use strongroom_secmem::Secret;
+
+    use super::super::{Caps, EncryptionMaterials, Header, Sealer};
+    use super::*;
+    use crate::context::Context;
+    use crate::key::{DataKey, Edk};
+    use crate::suite::Suite;
+
+    /// By whoever has the data key: its tag is right, and only the commitment is that of another key.
+    #[test]
+    fn a_header_that_commits_to_another_key_is_refused() {
+        let data_key = Arc::new(DataKey::new(Secret::copy_from(&[7; 32]).unwrap()));
+        let edk = Edk { provider_id: String::new(), provider_info: Vec::new(), ciphertext: Vec::new() };
+        let context = Context::default();
+        let suite = Suite::by_id(0x0478).unwrap();
+        let sealing =
+            EncryptionMaterials::new(suite, Arc::clone(&data_key), &[edk], &context, &[], 16, None).unwrap();
+        let (_, bytes) = Sealer::new(&sealing).unwrap();
+        let header = Header::parse(&bytes, &Caps::default()).unwrap();
+        let opening = DecryptionMaterials::new(&header, Arc::clone(&data_key), &context).unwrap();
+        for flipped in [0, 1 << 7] {
+            let (mut body, mut outline) = (header.outline().body.to_vec(), header.outline());
+            let commitment = body.last_chunk_mut::<32>().unwrap();
+            commitment[31] ^= flipped;
+            let stated = *commitment;
+            let content_key = derive(suite, &data_key, outline.message_id).unwrap().content_key;
+            outline.tag = content_key.seal_in_place(Nonce([0; NONCE_LEN]), &body, &mut []).unwrap();
+            (outline.body, outline.commitment) = (&body, Some(&stated));
+            let opened = Opener::new(&outline, &opening).map(drop);
+            assert_eq!(opened.is_ok(), flipped == 0, "{opened:?}");
+            assert!(matches!(opened, Ok(()) | Err(Error::Authentication)));
+        }
+    }
+}
