@@ -134,6 +134,7 @@ mod tests {
         }
         assert_eq!(first.check(), Ok(()));
         assert_eq!(Generation(NONE).check(), Err(Unavailable));
+        assert_eq!(first.0 & BY_PID, 0, "the kernel wipes, so no check asks for the pid");
     }
 
     #[test]
@@ -143,7 +144,7 @@ mod tests {
         let page = Unwiped(std::array::from_fn(|_| AtomicU64::new(NONE)));
         let witness = &page.0[1]; // not at the start of a page, so the advice is refused
         let ours = number(witness);
-        assert_eq!((ours & BY_PID, ours & PID_MASK), (BY_PID, pid()));
+        assert_eq!((ours & BY_PID, ours & PID_MASK), (BY_PID, u64::from(std::process::id())));
         assert_eq!(number(witness), ours);
 
         witness.store(ours ^ 1, Ordering::Relaxed); // as a child sees it: the number of another pid

@@ -115,3 +115,25 @@ impl Page {
 
 /// Anything but zero would do.
 const MAGIC: u64 = u64::from_le_bytes(*b"strongrm");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_intact_until_it_is_wiped() {
+        let mapping = Mapping::new(2).unwrap();
+        assert_eq!(mapping.len(), 2 * PAGE);
+        for page in [mapping.stamped_page(0), mapping.stamped_page(1)] {
+            assert!(page.is_intact());
+            page.magic().store(0, Ordering::Relaxed);
+            assert!(!page.is_intact());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a page outside of its mapping")]
+    fn a_page_behind_the_last_one_is_refused() {
+        Mapping::new(2).unwrap().stamped_page(2);
+    }
+}

@@ -1,9 +1,13 @@
-//! What a forked child sees. Every child ends by `_exit`, so it never returns into the test harness.
+//! What a forked child sees.
+#![expect(clippy::cast_possible_truncation, reason = "numbers of pages")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod common;
+
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use common::in_child;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use strongroom_secmem::{Generation, Secret, Unavailable, status};
 
@@ -96,6 +100,48 @@ fn forking_while_other_threads_hold_the_lock_does_not_deadlock() {
     });
 }
 
+/// In a process of its own, where no other test takes or gives back anything.
+#[test]
+fn what_was_given_back_is_used_again() {
+    in_child(|| {
+        let slots = status().pages as usize * (4096 / 64 - 1);
+        let mut all: Vec<_> = (0..slots).map(|_| Secret::copy_from(&[1; 64]).unwrap()).collect();
+        let full = status();
+        for place in [0, slots / 2, slots - 1] {
+            drop(all.swap_remove(place));
+            all.push(Secret::copy_from(&[2; 64]).unwrap());
+            assert_eq!(status(), full, "one was free");
+        }
+        all.clear();
+        all.extend((0..slots).map(|_| Secret::copy_from(&[3; 64]).unwrap()));
+        assert_eq!(status(), full, "all were free");
+        all.push(Secret::copy_from(&[4; 64]).unwrap());
+        assert_eq!(status().pages, 2 * full.pages, "positive control: none was free");
+    });
+}
+
+#[test]
+fn a_long_secret_has_pages_of_its_own_and_gives_them_back() {
+    in_child(|| {
+        let before = status();
+        for (len, pages) in [(65, 1), (4096 - 64, 1), (4096 - 63, 2), (9000, 3)] {
+            let secret = Secret::copy_from(&vec![1; len]).unwrap();
+            let address = secret.expose().unwrap().as_ptr();
+            assert_eq!(status().pages - before.pages, pages, "{len}");
+            assert!(is_mapped(address), "positive control");
+            drop(secret);
+            assert_eq!(status(), before);
+            assert!(!is_mapped(address));
+        }
+    });
+}
+
+fn is_mapped(address: *const u8) -> bool {
+    let page = address.map_addr(|address| address & !4095);
+    // SAFETY: whatever is at the address, this asks for nothing that is not under way already.
+    unsafe { libc::msync(page.cast_mut().cast(), 1, libc::MS_ASYNC) == 0 }
+}
+
 #[test]
 fn a_refused_lock_is_counted_and_the_secret_still_works() {
     in_child(|| {
@@ -111,24 +157,6 @@ fn a_refused_lock_is_counted_and_the_secret_still_works() {
         assert_eq!(status.limit, page);
         assert_eq!(status.locked_bytes, 64 * 1024);
         assert_eq!(status.refused_bytes, 64 * 1024);
+        assert_eq!(status.pages, 32);
     });
-}
-
-/// Runs `body` in a forked child; a panic there, a signal, or ten seconds fail the test here.
-fn in_child(body: impl FnOnce()) {
-    // SAFETY: the child runs `body` and `_exit`; the code under test claims to be safe after a fork, glibc's
-    // allocator is.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0);
-    if child == 0 {
-        // SAFETY: no precondition.
-        unsafe { libc::alarm(10) };
-        let failed = catch_unwind(AssertUnwindSafe(body)).is_err();
-        // SAFETY: ends the process without running the harness's exit handlers.
-        unsafe { libc::_exit(i32::from(failed)) };
-    }
-    let mut outcome = 0;
-    // SAFETY: `outcome` is a valid place for the result.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut outcome, 0) }, child);
-    assert_eq!(outcome, 0, "the child failed");
 }

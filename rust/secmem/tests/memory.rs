@@ -67,7 +67,8 @@ fn memory_is_handed_over_zeroed() {
                 memory.fill(0xff);
                 Ok(())
             });
-            assert_eq!(secret.unwrap().expose().unwrap(), vec![0xff; len]);
+            let secret = secret.unwrap();
+            assert_eq!((secret.len(), secret.expose().unwrap()), (len, &vec![0xff; len][..]));
         }
     }
 }
