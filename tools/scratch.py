@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -77,3 +78,19 @@ def write(texts: dict[Path, str]) -> None:
     """Write files, whose times then say that they are new."""
     for path, text in texts.items():
         path.write_text(text)
+
+
+def copy_dependencies(target: Path) -> None:
+    """What is compiled already of others' crates, so that only ours are built."""
+    compiled = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+    for part in ("deps", "build", ".fingerprint"):
+        if (compiled / part).is_dir():
+            shutil.copytree(compiled / part, target / "debug" / part, symlinks=True, ignore=ours)
+
+
+def ours(folder: str, names: list[str]) -> Iterator[str]:
+    """Of a folder of build output, what is not worth a copy: our own crates and whole programs."""
+    for name in names:
+        is_program = folder.endswith("deps") and not name.startswith("lib")
+        if "strongroom" in name or is_program:
+            yield name

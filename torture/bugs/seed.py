@@ -24,8 +24,6 @@ class Kind(StrEnum):
     """In Python, or for tests that read the source: nothing is built."""
     RUST = "cargo"
     """In Rust, for the tests in Rust."""
-    EXTENSION = "extension"
-    """In Rust, for the tests in Python."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.scratch import ROOT, copy_tree, planted
+from tools.scratch import ROOT, copy_dependencies, copy_tree, planted
 from torture.bugs.seed import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from torture.bugs.seed import Seed
 
@@ -51,7 +51,7 @@ class Workshop:
     def __post_init__(self) -> None:
         self.tree, self.target = self.folder / "tree", self.folder / "target"
         copy_tree(self.tree)
-        self._take_extension(ROOT / EXTENSION)
+        self._take_extension()
         found = self._python("-c", "import strongroom.crypto as c; print(c.__file__)").stdout.strip()
         if not found.startswith(str(self.tree)):
             raise CannotTell(f"the tests would run on {found}, not on the copy")
@@ -64,14 +64,7 @@ class Workshop:
     def test(self, kind: Kind, tests: Sequence[str]) -> Outcome:
         """Runs tests of the tree as it is. Raises CannotTell if it does not compile."""
         started = time.monotonic()
-        if kind is Kind.RUST:
-            outcome = self._cargo_test(tests)
-        elif kind is Kind.EXTENSION:
-            self._take_extension(self._build_extension())
-            outcome = self._pytest(tests)
-            self._take_extension(ROOT / EXTENSION)
-        else:
-            outcome = self._pytest(tests)
+        outcome = self._cargo_test(tests) if kind is Kind.RUST else self._pytest(tests)
         return Outcome(outcome.passed, outcome.failures, time.monotonic() - started)
 
     def _pytest(self, tests: Sequence[str]) -> Outcome:
@@ -82,22 +75,18 @@ class Workshop:
         return Outcome(done.returncode == 0, tuple(failures))
 
     def _cargo_test(self, tests: Sequence[str]) -> Outcome:
-        self._cargo("test", "--no-run", "--workspace", *tests)
-        done = self._run("cargo", "test", "--workspace", *tests)
+        self._cargo("test", "--no-run", *tests)
+        done = self._run("cargo", "test", *tests)
         if done.returncode == 0 and " 0 failed" in done.stdout and not re.search(r"[1-9]\d* passed", done.stdout):
             raise CannotTell(f"cargo test {' '.join(tests)} found no test")
         failures = re.findall(r"^test (.+?) \.\.\. FAILED$", done.stdout, re.MULTILINE)
         return Outcome(done.returncode == 0, tuple(dict.fromkeys(failures)))
 
-    def _build_extension(self) -> Path:
-        self._cargo("build", "--workspace", "--lib", "--features", "pyo3/extension-module")
-        return self.target / "debug" / "libstrongroom_rust.so"
-
-    def _take_extension(self, extension: Path) -> None:
+    def _take_extension(self) -> None:
         """Under a new inode: a process may have the old one mapped."""
         place = self.tree / EXTENSION
         place.unlink(missing_ok=True)
-        shutil.copy(extension, place)
+        shutil.copy(ROOT / EXTENSION, place)
 
     def _cargo(self, *arguments: str) -> None:
         if not self.target.exists():
@@ -120,22 +109,6 @@ class Workshop:
         return subprocess.run(
             command, cwd=self.tree, env=environment, capture_output=True, text=True, errors="replace", check=False
         )
-
-
-def copy_dependencies(target: Path) -> None:
-    """What is compiled already of others' crates, so that only ours are built."""
-    compiled = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-    for part in ("deps", "build", ".fingerprint"):
-        if (compiled / part).is_dir():
-            shutil.copytree(compiled / part, target / "debug" / part, symlinks=True, ignore=ours)
-
-
-def ours(folder: str, names: list[str]) -> Iterator[str]:
-    """Of a folder of build output, what is not worth a copy: our own crates and whole programs."""
-    for name in names:
-        is_program = folder.endswith("deps") and not name.startswith("lib")
-        if "strongroom" in name or is_program:
-            yield name
 
 
 EXTENSION = "python/strongroom/_rust.abi3.so"
