@@ -84,6 +84,8 @@ class Entry:
 
     def binding(self, room_id: str, version: int) -> bytes:
         """What the sealed root is bound to. Raises RoomTampered."""
+        if not all(isinstance(value, int | str) for value in self.parameters.values()):
+            raise self.changed()
         try:
             return root_binding(room_id, version, self.kind, self.parameters)
         except NOT_OURS as error:

@@ -110,6 +110,11 @@ def test_parameters_that_cannot_be_spelt_are_refused(sealed: bytes, name: str, v
         opened(changed(sealed, ("entries", 0, "parameters", name), value), ROOM, [FIRST])
 
 
+def test_parameters_are_whole_numbers_and_text(sealed: bytes) -> None:
+    with pytest.raises(RoomTampered, match="was changed"):
+        opened(changed(sealed, ("entries", 1, "parameters", "x"), 1.5), ROOM, [KEY])
+
+
 @pytest.mark.parametrize("salt", ["zz", "", 7])
 def test_broken_parameters_are_refused(sealed: bytes, salt: object) -> None:
     with pytest.raises((RoomTampered, BadPassphrase)):
