@@ -118,7 +118,7 @@ def encrypt_tree(site: Site) -> Callable[[], object]:
             (tree / str(number)).write_bytes(os.urandom(1000))
         large(tree / "large", site.size // 2)
 
-    return lambda: room.encrypt_tree(tree, target, resume=target.exists(), force=True)
+    return lambda: room.encrypt_tree(tree, target, force=True)
 
 
 def decrypt_many(site: Site) -> Callable[[], object]:
