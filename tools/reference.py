@@ -15,9 +15,10 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 MODULES = ("strongroom", "strongroom.client", "strongroom.keyring")
 # what calls return and nobody imports
 RETURNED = (
-    "strongroom.client.admin.Keys",
-    "strongroom.client.admin.Classes",
-    "strongroom.client.admin.Ways",
+    "strongroom.client.keys.Keys",
+    "strongroom.client.scopes.Scopes",
+    "strongroom.client.classes.Classes",
+    "strongroom.client.ways.Ways",
     "strongroom.client.fileobj.MessageReader",
     "strongroom.client.fileobj.MessageFileWriter",
     "strongroom.client.results.FileResult",
@@ -28,6 +29,8 @@ RETURNED = (
     "strongroom.home.InitResult",
     "strongroom.home.NewWay",
     "strongroom.model.Way",
+    "strongroom.keyservice.DueTask",
+    "strongroom.keystore.HistoryRecord",
     "strongroom.model.DataClass",
     "strongroom.model.Key",
     "strongroom.model.KeyVersion",

@@ -414,7 +414,8 @@ class MaterialsCache:
     """Materials within their limits of age, messages and bytes; a call that hits goes through without Python.
 
     `parts` say for whom and what: an entry serves those who give the same, under the same context. `fetch` of
-    `get_or_fetch` returns materials, an account for `drain_retired`, and the limits: age in ns, messages, bytes.
+    `get_or_fetch` returns materials, an account for `drain_retired`, the name of the key that they depend on if it may
+    be dropped by `drop_key`, and the limits: age in ns, messages, bytes.
     """
 
     def __new__(cls, capacity: int) -> MaterialsCache: ...
@@ -424,7 +425,7 @@ class MaterialsCache:
         key: bytes,
         messages: int,
         bytes: int,
-        fetch: Callable[[], tuple[EncryptionMaterials | DecryptionMaterials, object, int, int, int]],
+        fetch: Callable[[], tuple[EncryptionMaterials | DecryptionMaterials, object, str | None, int, int, int]],
     ) -> Any: ...
     def encrypt(
         self,
@@ -458,6 +459,7 @@ class MaterialsCache:
         control: Control | None = None,
     ) -> list[bytes]: ...
     def expire(self) -> None: ...
+    def drop_key(self, key_name: str) -> None: ...
     def clear(self) -> None: ...
     def drain_retired(self) -> list[tuple[Any, int, int]]: ...
     def stats(self) -> dict[str, int]: ...

@@ -194,8 +194,10 @@ def test_the_anchor_is_that_of_the_specification(folder, service):
 def test_the_audit_trail_is_that_of_the_specification(folder, service):
     context = write_message(folder, service, b"")
     lines = (folder / "room" / "audit" / "events.jsonl").read_text().splitlines()
-    made, first, opened = map(json.loads, lines)
-    assert [made["event"], first["event"], opened["event"]] == ["room-created", "class-created", "lease-opened"]
+    entries = [json.loads(line) for line in lines]
+    assert [entry["event"] for entry in entries] == ["room-created", "class-created", "key-created", "lease-opened"]
+    made, _, first_key, opened = entries
+    assert first_key["edges"] == [1, 4]
     pairs = sorted((key.encode(), value.encode()) for key, value in context.items())
     assert opened["context_digest"] == hashlib.sha256(lp(*(part for pair in pairs for part in pair))).hexdigest()
     common = {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process"}

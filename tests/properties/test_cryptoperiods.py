@@ -81,8 +81,10 @@ def test_what_is_due_says_what_time_forbids(v: Version, p: Periods, primary: boo
             assert tasks[Task.ROTATE] <= now
         if primary and wraps * 2 >= p.max_wraps and v.active_until is None:
             assert tasks[Task.ROTATE] == now
-    else:
+    elif not (primary and v.state in {KeyState.COMPROMISED, KeyState.DEACTIVATED}):
         assert Task.ROTATE not in tasks
+    elif v.state is KeyState.COMPROMISED:
+        assert tasks[Task.ROTATE] == now, "what nobody can encrypt under wants a new version at once"
     readable = v.state in {KeyState.ACTIVE, KeyState.DEACTIVATED}
     if readable and forbids(v, p, Operation.DECRYPT, now):
         assert tasks[Task.RETIRE] <= now

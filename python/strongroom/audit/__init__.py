@@ -5,12 +5,15 @@
 
 from strongroom.audit.counting import Tally
 from strongroom.audit.events import (
+    ClassChanged,
     ClassCreated,
     Denied,
     Event,
     Failed,
+    KeyAnnotated,
     KeyCreated,
     KeyRotated,
+    KeyStateChanged,
     KeystoreMoved,
     KeystoreUpgraded,
     LeaseClosed,
@@ -24,13 +27,16 @@ from strongroom.audit.metered import MeteredSink
 from strongroom.audit.sink import JsonLinesSink, Sink
 
 __all__ = [
+    "ClassChanged",
     "ClassCreated",
     "Denied",
     "Event",
     "Failed",
     "JsonLinesSink",
+    "KeyAnnotated",
     "KeyCreated",
     "KeyRotated",
+    "KeyStateChanged",
     "KeystoreMoved",
     "KeystoreUpgraded",
     "LeaseClosed",

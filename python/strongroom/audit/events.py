@@ -15,6 +15,8 @@ from strongroom.errors import LimitExceeded
 from strongroom.keys import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from strongroom.model import Request
 
 SCHEMA = 1
@@ -134,32 +136,59 @@ class Failed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassCreated(Event):
-    """A data class was made, with its first key."""
+    """A data class was made, with these settings."""
 
     name: ClassVar[str] = "class-created"
     data_class: str
-    key_id: str
     suite: int
     frame_length: int
     lease_seconds: int
     max_messages: int
     max_bytes: int
+    scope_keys: tuple[str, ...]
+    open: bool
+    rotate_every: int
+    originator_usage: int
+    recipient_usage: int
+    destroy_wait: int
+    census_age: int
+    max_wraps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassChanged(Event):
+    """Settings of a data class were changed to these."""
+
+    name: ClassVar[str] = "class-changed"
+    data_class: str
+    settings: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCreated(Event):
-    """A key was made for a class, with its first version active. `edges` are the lifecycle's numbers."""
+    """A key was made for a class and scope. `edges` are the lifecycle's numbers that its first version has taken."""
 
     name: ClassVar[str] = "key-created"
     data_class: str
+    scope: Mapping[str, str] | None
     key_id: str
     version: int
     edges: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAnnotated(Event):
+    """What people want to know of a key was changed; these of it."""
+
+    name: ClassVar[str] = "key-annotated"
+    data_class: str
+    key_id: str
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRotated(Event):
-    """A new version became primary; `deactivated` are versions whose leases ended."""
+    """A new version became primary; `edges` are those that it has taken for that."""
 
     name: ClassVar[str] = "key-rotated"
     data_class: str
@@ -167,7 +196,20 @@ class KeyRotated(Event):
     version: int
     previous: int
     edges: tuple[int, ...]
-    deactivated: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStateChanged(Event):
+    """A key version went through an edge of the lifecycle, on somebody's word or because its time had come."""
+
+    name: ClassVar[str] = "key-state-changed"
+    data_class: str
+    key_id: str
+    version: int
+    move: str
+    edge: int
+    source: str | None
+    target: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

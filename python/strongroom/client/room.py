@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from strongroom import crypto
 from strongroom.audit import Tally
 from strongroom.client import figures, files, trees
-from strongroom.client.admin import Classes, Keys, Ways
 from strongroom.client.aio import twin
+from strongroom.client.classes import Classes
 from strongroom.client.inspection import inspect, room_key
+from strongroom.client.keys import Keys
 from strongroom.client.keysource import KeySource
 from strongroom.client.parts import in_parts, size_of
 from strongroom.client.results import WhyInfo
+from strongroom.client.scopes import Scopes
+from strongroom.client.ways import Ways
 from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
 from strongroom.home import Unlock, default_home, open_room, os_user, trail
 from strongroom.keys import CLASS_KEY
@@ -341,12 +344,17 @@ class Room:
 
     @property
     def keys(self) -> Keys:
-        """The room's KEKs: list, create, rotate."""
-        return Keys(self._service, self._request)
+        """The room's KEKs and their lifecycle: list, show, create, rotate, suspend, compromise, destroy and so on."""
+        return Keys(self._service, self._request, self._materials)
+
+    @property
+    def scopes(self) -> Scopes:
+        """The room's registered scopes, such as tenants: list, register."""
+        return Scopes(self._service, self._request)
 
     @property
     def classes(self) -> Classes:
-        """The room's data classes: list, show, create."""
+        """The room's data classes: list, show, create, set."""
         return Classes(self._service, self._request)
 
     @property

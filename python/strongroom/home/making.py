@@ -26,7 +26,7 @@ from strongroom.home.site import building_site, check_vacant, move_in
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.home.ways import Draft, NewWay, draft
 from strongroom.keys import new_id
-from strongroom.keyservice import Maker
+from strongroom.keyservice import first_change
 from strongroom.keystore import Anchor, Keystore, check_url, forget_keystore, make_keystore
 from strongroom.model import Request
 from strongroom.providers import RootDocument, Seal, make_sealed_root
@@ -158,7 +158,7 @@ def build(site: Path, room: RoomFile, root: SoftwareRoot, sealed: bytes) -> None
     now, owner, keystore_place = datetime.now(UTC), os_user(), room.place(site)
     create_private(site / ROOT_FILE, sealed)
     who = Who.of(Request(principal=owner, purpose="init", reason="make a room"), owner)
-    make_keystore(keystore_place, room.id, owner, root, Maker(root, room.id, who, now).first())
+    make_keystore(keystore_place, room.id, owner, root, first_change(root, room.id, who, now))
     (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
     # opening it once proves that it is whole, sets the anchor of this host, and begins the audit trail
     keystore = Keystore(keystore_place, room.id, root, anchors_directory())

@@ -1,7 +1,7 @@
 """Pure rules about keys: their names, what they are bound to, and their lifecycle. No storage, no clock, no crypto."""
 
 from strongroom.keys.binding import context_digest, kek_binding, length_prefixed, mac_key_binding, root_binding
-from strongroom.keys.lifecycle import EDGES, Asker, Edge, Move, Operation, edge, may, settled_state
+from strongroom.keys.lifecycle import EDGES, Asker, Edge, Move, Operation, edge, may
 from strongroom.keys.names import (
     CLASS_KEY,
     NAMESPACE,
@@ -60,5 +60,4 @@ __all__ = [
     "scope_from",
     "scope_of",
     "scope_text",
-    "settled_state",
 ]

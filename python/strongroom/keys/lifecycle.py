@@ -15,13 +15,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from strongroom.errors import KeyStateForbids
 from strongroom.model import KeyState
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class Operation(StrEnum):
@@ -90,13 +86,6 @@ def hint(move: Move) -> str:
 def may(state: KeyState, operation: Operation) -> bool:
     """Whether a version in `state` may do `operation`. Computed at each use, never stored."""
     return state in ALLOWED[operation]
-
-
-def settled_state(state: KeyState, active_until: datetime | None, now: datetime) -> KeyState:
-    """What a version stored as `state` is at `now`: one that was rotated away is DEACTIVATED once its leases ended."""
-    if state is KeyState.ACTIVE and active_until is not None and active_until <= now:
-        return KeyState.DEACTIVATED
-    return state
 
 
 ASKED = frozenset({Asker.OPERATOR})

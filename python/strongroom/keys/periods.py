@@ -124,6 +124,10 @@ def due(version: Life, periods: Periods, *, primary: bool, wraps: int, now: date
             yield from due_of_active(version, periods, primary=primary, wraps=wraps, now=now)
         case KeyState.DESTROY_SCHEDULED if version.destroy_at is not None:
             yield Due(Task.DESTROY, version.destroy_at, "its destruction is scheduled")
+        case KeyState.COMPROMISED if primary:
+            yield Due(Task.ROTATE, now, "it is compromised, and nothing can be encrypted")
+        case KeyState.DEACTIVATED if primary and is_past(encrypts_until(version, periods), now):
+            yield Due(Task.ROTATE, now, "its originator-usage period has ended, and nothing can be encrypted")
     unreadable = decrypts_until(version, periods)
     if unreadable is not None and may(version.state, Operation.DECRYPT):
         yield Due(Task.RETIRE, unreadable, "its recipient-usage period ends")

@@ -1,8 +1,19 @@
 """Who may use a key, and the doing and recording of it. Nothing reaches a KEK around this room."""
 
 from strongroom.keyservice.embedded import EmbeddedKeyService
-from strongroom.keyservice.making import Maker
+from strongroom.keyservice.moves import About
 from strongroom.keyservice.protocol import GeneratedDek, KeyService, UnwrappedDek
+from strongroom.keyservice.registry import first_change
+from strongroom.keyservice.scheduling import DueTask
 from strongroom.keyservice.ways import WayChange
 
-__all__ = ["EmbeddedKeyService", "GeneratedDek", "KeyService", "Maker", "UnwrappedDek", "WayChange"]
+__all__ = [
+    "About",
+    "DueTask",
+    "EmbeddedKeyService",
+    "GeneratedDek",
+    "KeyService",
+    "UnwrappedDek",
+    "WayChange",
+    "first_change",
+]

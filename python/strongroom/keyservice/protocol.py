@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from strongroom.keys import Operation
+from strongroom.keyservice.moves import NOTHING, About
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+    from typing import Any
 
     from strongroom.crypto import DataKey, Edk
-    from strongroom.keys import KeyName
+    from strongroom.keys import KeyName, Task
+    from strongroom.keyservice.scheduling import DueTask
     from strongroom.keyservice.ways import WayChange
+    from strongroom.keystore import HistoryRecord
     from strongroom.model import DataClass, Description, Key, Lease, Request, Way
 
 
@@ -87,26 +92,90 @@ class KeyService(Protocol):
         """Raises Misuse in a signal handler that interrupts a call of this service: ask before you wait for others."""
         ...
 
-    def create_class(
+    def create_class(self, request: Request, name: str, **settings: Any) -> DataClass:
+        """A new data class, with a first key unless it has scope keys. `settings` are members of `DataClass`.
+
+        Raises Misuse for a name that is taken or values out of range.
+        """
+        ...
+
+    def set_class(self, request: Request, name: str, **settings: Any) -> DataClass:
+        """Change settings of a class, for what happens from now on. Raises KeyNotFound, and Misuse as above."""
+        ...
+
+    def create_key(
         self,
         request: Request,
-        name: str,
+        data_class: str,
         *,
-        suite: int = 0x0478,
-        frame_length: int = 65536,
-        lease_seconds: int = 300,
-        max_messages: int = 2**32,
-        max_bytes: int = 2**60,
-    ) -> DataClass:
-        """A new data class with a first key. Raises Misuse for a name that is taken or values out of range."""
+        scope: Mapping[str, str] | None = None,
+        activates: datetime | None = None,
+        about: About = NOTHING,
+        replacing: bool = True,
+    ) -> Key:
+        """A new key for a class and scope, used from now on or from `activates` on; what earlier keys wrapped stays readable.
+
+        Raises KeyNotFound for a class that does not exist, and Misuse for a scope with other keys than the class's, or one
+        that has a key while not `replacing`.
+        """
         ...
 
-    def create_key(self, request: Request, data_class: str) -> Key:
-        """A new key for a class, which uses it from now on; what its earlier keys wrapped stays readable."""
+    def set_key(self, request: Request, key_id: str, about: About) -> Key:
+        """Change what people want to know of a key. Raises KeyNotFound."""
         ...
 
-    def rotate(self, request: Request, key_id: str) -> Key:
-        """Make a new version of a key and make it primary. Data is not touched. Raises KeyNotFound."""
+    def rotate(
+        self, request: Request, key_id: str, *, expected: int | None = None, activates: datetime | None = None
+    ) -> Key:
+        """Make a new version of a key and make it primary, now or at `activates`. Data is not touched.
+
+        A version that was prepared for a later date is taken instead of a new one. Raises KeyNotFound, and KeyChanged
+        when the primary version is not `expected`, by default the one that was primary when the call began.
+        """
+        ...
+
+    def activate(self, request: Request, key_id: str, version: int | None = None) -> Key:
+        """Make a PRE_ACTIVE version, by default the one there is, active and primary. Raises KeyStateForbids."""
+        ...
+
+    def suspend(self, request: Request, key_id: str, version: int) -> Key:
+        """Stop all use of an ACTIVE version. This and what follows raise Misuse without a reason, and KeyStateForbids."""
+        ...
+
+    def resume(self, request: Request, key_id: str, version: int) -> Key:
+        """Allow it again: the version is ACTIVE, or DEACTIVATED if its time ended meanwhile."""
+        ...
+
+    def deactivate(self, request: Request, key_id: str, version: int) -> Key:
+        """End encryption under an ACTIVE version."""
+        ...
+
+    def compromise(self, request: Request, key_id: str, version: int, *, rotate: bool = False) -> Key:
+        """Say that others may know a version; with `rotate`, a primary one gets a successor in the same moment.
+
+        One that is DESTROYED is only marked.
+        """
+        ...
+
+    def destroy(self, request: Request, key_id: str, version: int, *, wait: int | None = None) -> Key:
+        """Schedule the destruction of a DEACTIVATED or COMPROMISED version in `wait` seconds, by default those of its class.
+
+        Refused while the census does not say that nothing is under it. One that is PRE_ACTIVE is destroyed at once.
+        """
+        ...
+
+    def restore(self, request: Request, key_id: str, version: int) -> Key:
+        """Take back a scheduled destruction."""
+        ...
+
+    def due(self, request: Request, within: timedelta) -> tuple[DueTask, ...]:
+        """What is due for all keys by then, earliest first."""
+        ...
+
+    def do_due(
+        self, request: Request, tasks: frozenset[Task]
+    ) -> tuple[tuple[DueTask, ...], tuple[tuple[DueTask, Exception], ...]]:
+        """Rotate and destroy what is due now, as far as `tasks` says: what was done, and what failed and why."""
         ...
 
     def describe(self, request: Request) -> Description:
@@ -123,6 +192,14 @@ class KeyService(Protocol):
         Raises Misuse where it would leave none that was shown to work, or no recovery kit; ProviderUnavailable while
         another process changes them.
         """
+        ...
+
+    def key(self, request: Request, key_id: str) -> Key:
+        """One key, as it is now. Raises KeyNotFound."""
+        ...
+
+    def history(self, request: Request, key_id: str) -> tuple[HistoryRecord, ...]:
+        """Every edge that the versions of a key have gone through, by version and in order. Raises KeyNotFound."""
         ...
 
     def close(self) -> None:

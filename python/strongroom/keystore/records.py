@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.errors import KeyNotFound
-from strongroom.keys import scope_from, settled_state
+from strongroom.keys import scope_from
 from strongroom.model import Description, Key, KeyState, KeyVersion
 
 if TYPE_CHECKING:
@@ -57,10 +57,6 @@ class VersionRecord:
     compromised: bool = False
     edges: int = 0
     history_mac: bytes = field(default=b"", compare=False)
-
-    def state_at(self, now: datetime) -> KeyState:
-        """The lifecycle state at `now`."""
-        return settled_state(self.state, self.active_until, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,21 +186,23 @@ class Snapshot:
         """The time as far as this keystore goes: a clock that was put back brings back no state."""
         return max(wall_clock, self.newest)
 
-    def describe(self, now: datetime) -> Description:
-        """The classes and keys, with states as they are at `now`."""
+    def describe(self) -> Description:
+        """The classes and keys, with states as they are stored."""
         keys = sorted(self.keys.values(), key=lambda key: (key.created, key.id))
         return Description(
             classes=tuple(self.classes[name] for name in sorted(self.classes)),
-            keys=tuple(self._describe_key(key, now) for key in keys),
+            keys=tuple(self.describe_key(key) for key in keys),
         )
 
-    def _describe_key(self, key: KeyRecord, now: datetime) -> Key:
+    def describe_key(self, key: KeyRecord) -> Key:
+        """A key with its versions. It has a primary version while the one that it names is ACTIVE."""
+        versions = tuple(describe_version(record, key) for record in self.versions_of(key.id))
         return Key(
             id=key.id,
             data_class=key.data_class,
             scope=scope_from(key.scope),
-            primary=key.primary_version,
-            versions=tuple(describe_version(record, key, now) for record in self.versions_of(key.id)),
+            primary=next((version.version for version in versions if version.primary), 0),
+            versions=versions,
             created=key.created,
             current=key.current,
             owner=key.owner,
@@ -214,13 +212,13 @@ class Snapshot:
         )
 
 
-def describe_version(record: VersionRecord, key: KeyRecord, now: datetime) -> KeyVersion:
-    """A version of `key` with its state at `now`."""
+def describe_version(record: VersionRecord, key: KeyRecord) -> KeyVersion:
+    """A version of `key`."""
     return KeyVersion(
         version=record.version,
-        state=record.state_at(now),
+        state=record.state,
         created=record.created,
-        primary=record.version == key.primary_version,
+        primary=record.version == key.primary_version and record.state is KeyState.ACTIVE,
         active_until=record.active_until,
         root_version=record.root_version,
         activates=record.activates,

@@ -116,7 +116,7 @@ class CachingKeyring:
         if kept is not None:
             return kept
         self.cache.expire()
-        kept = self.cache.get_or_fetch(key, messages, size, lambda: (make(), None, *self._limits))
+        kept = self.cache.get_or_fetch(key, messages, size, lambda: (make(), None, None, *self._limits))
         # nobody wants an account of use, and what was let go must not stay in memory
         self.cache.drain_retired()
         return kept

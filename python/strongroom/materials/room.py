@@ -14,7 +14,7 @@ from strongroom.crypto import (
     writer_key,
 )
 from strongroom.errors import LimitExceeded
-from strongroom.keys import CLASS_KEY
+from strongroom.keys import CLASS_KEY, KeyName
 from strongroom.materials.context import check_context, reader_context
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ class RoomMaterials:
         for lease, messages, size in self.cache.drain_retired():
             self._service.close_lease(lease, messages, size, outcome)
 
+    def drop(self, key_id: str, version: int, outcome: str) -> None:
+        """End the leases on a key version: nothing that this holds uses it from now on."""
+        self._service.check_free()
+        self.cache.drop_key(str(KeyName(key_id, version)))
+        self.settle(outcome)
+
     def close(self) -> None:
         """Let go of everything, and close every lease."""
         self._service.check_free()
@@ -150,15 +156,16 @@ class RoomMaterials:
 def _limited(
     materials: EncryptionMaterials | DecryptionMaterials, lease: Lease, data_class: DataClass | None
 ) -> _Leased:
+    name = str(KeyName(lease.key_id, lease.version))
     if data_class is None:
         # a key without a class has no limits of its own: it serves once
-        return materials, lease, 0, 1, 0
+        return materials, lease, name, 0, 1, 0
     age = data_class.lease_seconds * _NS
-    return materials, lease, age, data_class.max_messages, data_class.max_bytes
+    return materials, lease, name, age, data_class.max_messages, data_class.max_bytes
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    _Leased = tuple[EncryptionMaterials | DecryptionMaterials, Lease, int, int, int]
+    _Leased = tuple[EncryptionMaterials | DecryptionMaterials, Lease, str, int, int, int]
     _Leasing = Callable[[], _Leased]

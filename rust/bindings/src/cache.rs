@@ -31,10 +31,11 @@ pub(crate) struct MaterialsCache {
     generation: Generation,
 }
 
-/// Materials, and what its user wants back when they are let go.
+/// Materials, what its user wants back when they are let go, and the name of the key that they depend on.
 struct Kept {
     materials: Materials,
     account: Py<PyAny>,
+    key_name: Option<String>,
 }
 
 #[derive(FromPyObject, IntoPyObjectRef)]
@@ -58,7 +59,8 @@ impl MaterialsCache {
         kept.map(|kept| object(py, &kept)).transpose()
     }
 
-    /// The same, or what `fetch` returns: (materials, account, age in ns, messages, bytes). One caller a key fetches.
+    /// The same, or what `fetch` returns: (materials, account, name of the key they depend on, age in ns, messages,
+    /// bytes). One caller a key fetches.
     fn get_or_fetch(
         &self,
         py: Python<'_>,
@@ -69,9 +71,10 @@ impl MaterialsCache {
     ) -> PyResult<Py<PyAny>> {
         let fetched = || {
             Python::attach(|py| {
-                let (materials, account, max_age_ns, max_messages, max_bytes) =
+                let (materials, account, key_name, max_age_ns, max_messages, max_bytes) =
                     fetch.call0(py)?.extract(py)?;
-                Ok::<_, PyErr>((Kept { materials, account }, Limits { max_age_ns, max_messages, max_bytes }))
+                let limits = Limits { max_age_ns, max_messages, max_bytes };
+                Ok::<_, PyErr>((Kept { materials, account, key_name }, limits))
             })
         };
         let cache = self.ours()?;
@@ -163,6 +166,13 @@ impl MaterialsCache {
     fn expire(&self, py: Python<'_>) {
         if let Ok(cache) = self.ours() {
             py.detach(|| cache.expire(now()));
+        }
+    }
+
+    /// Takes out what depends on the key of this name; what is being fetched meanwhile is shared with nobody.
+    fn drop_key(&self, py: Python<'_>, key_name: &str) {
+        if let Ok(cache) = self.ours() {
+            py.detach(|| cache.retire_if(|kept| kept.key_name.as_deref() == Some(key_name)));
         }
     }
 

@@ -65,7 +65,7 @@ def closed(lease: str = "l") -> LeaseClosed:
 
 
 def rotated() -> KeyRotated:
-    return KeyRotated(who=WHO, data_class="pii", key_id="k", version=2, previous=1, edges=(1, 4), deactivated=())
+    return KeyRotated(who=WHO, data_class="pii", key_id="k", version=2, previous=1, edges=(1, 4))
 
 
 def test_a_lease_from_its_opening_to_its_end() -> None:

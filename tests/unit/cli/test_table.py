@@ -15,7 +15,7 @@ def commands(parent: click.Group = group, prefix: str = "") -> Iterator[tuple[st
 
 
 ALL = dict(commands())
-NEED_NO_ROOM = {"init", "inspect", "keys", "classes", "unlock", "keystore", "bench", "info", "completion"}
+NEED_NO_ROOM = {"init", "inspect", "keys", "scopes", "classes", "unlock", "keystore", "bench", "info", "completion"}
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

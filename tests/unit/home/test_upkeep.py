@@ -321,6 +321,8 @@ def test_what_was_before_has_a_history(old: MadeRoom) -> None:
         (1, 8, "DEACTIVATED", "clock", "someone"),
         (2, 1, "PRE_ACTIVE", "someone", "someone"),
         (2, 4, "ACTIVE", "someone", "someone"),
+        # the upgrade has carried it over as it stood; whoever looks first writes down what time has brought
+        (2, 8, "DEACTIVATED", "clock", "clock"),
         (3, 1, "PRE_ACTIVE", "someone", "someone"),
         (3, 4, "ACTIVE", "someone", "someone"),
     ]

@@ -1,5 +1,4 @@
 import hashlib
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,11 +14,8 @@ from strongroom.keys import (
     mac_key_binding,
     new_id,
     root_binding,
-    settled_state,
 )
-from strongroom.model import KeyState
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ROOM = "0" * 32
 
 
@@ -95,11 +91,3 @@ def test_fields_that_were_joined_can_be_told_apart_again(fields: list[bytes]) ->
 def test_context_digest_is_by_key_and_not_by_order() -> None:
     expected = hashlib.sha256(length_prefixed(b"a", b"1", "ä".encode(), b"2")).hexdigest()
     assert context_digest({"ä": "2", "a": "1"}) == context_digest({"a": "1", "ä": "2"}) == expected
-
-
-def test_a_version_is_deactivated_once_its_leases_ended() -> None:
-    until = NOW + timedelta(seconds=300)
-    assert settled_state(KeyState.ACTIVE, until, NOW) is KeyState.ACTIVE
-    assert settled_state(KeyState.ACTIVE, until, until) is KeyState.DEACTIVATED
-    assert settled_state(KeyState.ACTIVE, None, until) is KeyState.ACTIVE
-    assert settled_state(KeyState.COMPROMISED, until, until) is KeyState.COMPROMISED

@@ -49,7 +49,7 @@ def test_keys_of_scopes(keystore: Keystore) -> None:
     assert after.current_key("default", scope) == scoped
     assert after.current_key("default") == key
     assert after.current_key("default", "{}") is None
-    described = next(found for found in after.describe(NOW).keys if found.id == "a" * 32)
+    described = next(found for found in after.describe().keys if found.id == "a" * 32)
     assert described.scope == {"region": "eu", "tenant": "acmé"}
     assert (described.tags, described.owner, described.contact) == ({"a": "1", "b": "2"}, "ops", "pager")
     with pytest.raises(InternalError, match="both current"):

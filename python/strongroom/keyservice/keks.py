@@ -1,0 +1,65 @@
+"""The KEKs that this process has unwrapped."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from strongroom.errors import AuthenticationFailed, KeyUnavailable, RoomTampered
+from strongroom.keys import KeyName, kek_binding
+
+if TYPE_CHECKING:
+    from strongroom.crypto import AesWrappingKey
+    from strongroom.keystore import VersionRecord
+    from strongroom.providers import Root
+
+
+class Keks:
+    """Unwraps each KEK once and keeps it in locked memory. Thread-safe."""
+
+    def __init__(self, root: Root, room_id: str) -> None:
+        self._root = root
+        self._room_id = room_id
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._closed = False
+        self._keks: dict[KeyName, AesWrappingKey] = {}
+
+    def of(self, record: VersionRecord) -> AesWrappingKey:
+        """The KEK of a version. Raises RoomTampered for one that our root did not wrap."""
+        name = KeyName(record.key_id, record.version)
+        with self._lock:
+            if self._closed:
+                raise KeyUnavailable("this room was closed: open it again")
+            if name not in self._keks:
+                self._keks[name] = self._unwrap(record)
+            return self._keks[name]
+
+    def forget(self, name: KeyName) -> None:
+        """Wipe a KEK that may not be used any more."""
+        with self._lock:
+            kek = self._keks.pop(name, None)
+        if kek is not None:
+            kek.close()
+
+    def close(self) -> None:
+        """Wipe all."""
+        # in a forked child, a thread that is not there may hold the lock
+        with self._lock if self._process == os.getpid() else nullcontext():
+            self._closed = True
+            keks, self._keks = self._keks, {}
+        for kek in keks.values():
+            kek.close()
+
+    def _unwrap(self, record: VersionRecord) -> AesWrappingKey:
+        if record.wrapped_kek is None:
+            raise RoomTampered(f"key_versions {record.key_id}/{record.version}: it is {record.state} and has no KEK")
+        binding = kek_binding(self._room_id, record.root_version, record.key_id, record.version)
+        try:
+            return self._root.unwrap_kek(record.wrapped_kek, binding)
+        except AuthenticationFailed:
+            raise RoomTampered(
+                f"key_versions {record.key_id}/{record.version}: the wrapped KEK is not one that this room's root has wrapped"
+            ) from None
