@@ -327,7 +327,8 @@ def test_what_was_before_has_a_history(old: MadeRoom) -> None:
         (3, 4, "ACTIVE", "someone", "someone"),
     ]
     (event,) = (json.loads(line) for line in old.audit().splitlines() if b"keystore-upgraded" in line)
-    assert {step.event_id for step in service._keystore.history(key.id)} == {event["id"]}
+    carried = [step for step in service._keystore.history(key.id) if step.principal != "clock"]
+    assert {step.event_id for step in carried} == {event["id"]}
     service.close()
 
 
