@@ -36,15 +36,7 @@ pub fn parallel_then<T: Send, S>(
         return alone(control, items, state()?, each, last);
     }
     let shared = Shared::new(items);
-    let work = |poll: &dyn Fn() -> Result<()>| {
-        let mut state = state()?;
-        while let Some(item) = shared.take() {
-            control.check()?;
-            poll()?;
-            each(&mut state, item)?;
-        }
-        Ok(state)
-    };
+    let work = |poll: &dyn Fn() -> Result<()>| shared.work(control, poll, &state, &each);
     let poll = || shared.check().and_then(|()| (control.poll)());
     thread::scope(|scope| {
         for _ in 0..helpers {
@@ -72,20 +64,14 @@ pub fn parallel_made<T: Send, S>(
     let helpers = control.workers.min(items.len()).saturating_sub(1);
     let (sender, made) = mpsc::channel();
     let shared = Shared::new(made.into_iter());
-    let work = |poll: &dyn Fn() -> Result<()>| {
-        let mut state = state()?;
-        while let Some(item) = shared.take() {
-            control.check()?;
-            poll()?;
-            each(&mut state, item)?;
-        }
-        Ok(())
-    };
+    let work = |poll: &dyn Fn() -> Result<()>| shared.work(control, poll, &state, &each);
     thread::scope(|scope| {
         let mut threads = Vec::with_capacity(helpers);
         for _ in 0..helpers {
             // where no more threads can be had, fewer do the work
-            threads.extend(thread::Builder::new().spawn_scoped(scope, || shared.keep(work(&|| Ok(())))));
+            threads.extend(
+                thread::Builder::new().spawn_scoped(scope, || shared.keep(work(&|| Ok(())).map(drop))),
+            );
         }
         // goes out of scope whatever happens here, which ends the wait of the others
         let sender = sender;
@@ -97,7 +83,7 @@ pub fn parallel_made<T: Send, S>(
         }));
         drop(sender);
         apart(&mut || {
-            shared.keep(work(control.poll));
+            shared.keep(work(control.poll).map(drop));
             for thread in threads.drain(..) {
                 thread.join().unwrap_or_else(|panic| resume_unwind(panic));
             }
@@ -140,6 +126,23 @@ impl<I: Iterator> Shared<I> {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// One thread's part: does `each` for what it takes, until nothing is left, and gives its state back.
+    fn work<S>(
+        &self,
+        control: &Control<'_>,
+        poll: &dyn Fn() -> Result<()>,
+        state: impl Fn() -> Result<S>,
+        each: impl Fn(&mut S, I::Item) -> Result<()>,
+    ) -> Result<S> {
+        let mut state = state()?;
+        while let Some(item) = self.take() {
+            control.check()?;
+            poll()?;
+            each(&mut state, item)?;
+        }
+        Ok(state)
     }
 
     fn take(&self) -> Option<I::Item> {
