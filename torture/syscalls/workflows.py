@@ -166,25 +166,42 @@ class VerifyTree(VerifyFile):
         return "verify", place.folder / "tree.enc", *QUIETLY
 
 
-class EncryptTree(Workflow):
-    """`encrypt TREE DST`."""
+class OfTree(Workflow):
+    """A command that makes a tree, `target`, of another, `source`."""
 
-    name = "encrypt a tree"
     makes: tuple[str, ...] = ("made",)
+    verb: str
+    source: str
     target = "made"
     options: tuple[str, ...] = ()
 
     def arguments(self, place: Place) -> Words:
         """The command line."""
-        return "encrypt", place.folder / "tree", place.folder / self.target, *self.options, *QUIETLY
+        return self.verb, place.folder / self.source, place.folder / self.target, *self.options, *QUIETLY
 
     def half(self, place: Place) -> Iterator[str]:
-        """Each message."""
+        """Each file, or message of one."""
         target = place.folder / self.target
         for path in files(target):
             name = str(path.relative_to(target)).removesuffix(".sr")
-            if is_named(path) and decrypted(self.room, path) not in versions(place, name):
+            if is_named(path) and self.content(path) not in versions(place, name):
                 yield f"{name} is not whole"
+
+    @abstractmethod
+    def content(self, path: Path) -> bytes | None:
+        """What a file of `target` holds, None if it holds nothing whole."""
+
+
+class EncryptTree(OfTree):
+    """`encrypt TREE DST`."""
+
+    name = "encrypt a tree"
+    verb = "encrypt"
+    source = "tree"
+
+    def content(self, path: Path) -> bytes | None:
+        """The plaintext."""
+        return decrypted(self.room, path)
 
     def missing(self, place: Place, printed: str) -> Iterator[str]:
         """Each message, and a manifest that names them."""
@@ -201,7 +218,7 @@ class EncryptTree(Workflow):
     def go_on(self, place: Place) -> None:
         """Resume."""
         with place.open() as room:
-            room.encrypt_tree(place.folder / "tree", place.folder / self.target, resume=True)
+            room.encrypt_tree(place.folder / self.source, place.folder / self.target, resume=True)
 
 
 class UpdateTree(EncryptTree):
@@ -214,35 +231,27 @@ class UpdateTree(EncryptTree):
     options = ("--resume",)
 
 
-class DecryptTree(Workflow):
+class DecryptTree(OfTree):
     """`decrypt TREE DST`."""
 
     name = "decrypt a tree"
-    makes: tuple[str, ...] = ("made",)
-    target = "made"
-    options: tuple[str, ...] = ()
+    verb = "decrypt"
+    source = "tree.enc"
 
-    def arguments(self, place: Place) -> Words:
-        """The command line."""
-        return "decrypt", place.folder / "tree.enc", place.folder / self.target, *self.options, *QUIETLY
-
-    def half(self, place: Place) -> Iterator[str]:
-        """Each file."""
-        for path in files(place.folder / self.target):
-            name = str(path.relative_to(place.folder / self.target))
-            if is_named(path) and path.read_bytes() not in versions(place, name):
-                yield f"{name} is not whole"
+    def content(self, path: Path) -> bytes | None:
+        """What stands there."""
+        return path.read_bytes()
 
     def missing(self, place: Place, printed: str) -> Iterator[str]:
         """Each file and each link."""
-        made = contents(place.folder / self.target)
-        if {name: made.get(name) for name in contents(place.folder / "tree")} != contents(place.folder / "tree"):
+        made, tree = contents(place.folder / self.target), contents(place.folder / "tree")
+        if {name: made.get(name) for name in tree} != tree:
             yield "the tree is not what it was"
 
     def go_on(self, place: Place) -> None:
         """Resume."""
         with place.open() as room:
-            room.decrypt_tree(place.folder / "tree.enc", place.folder / self.target, resume=True)
+            room.decrypt_tree(place.folder / self.source, place.folder / self.target, resume=True)
 
 
 class DecryptOver(DecryptTree):
