@@ -88,6 +88,9 @@ class Database:
                 connection.get_transaction() or nullcontext(),
             ):
                 yield connection
+        except UnicodeDecodeError as error:
+            # sqlite3 cannot decode its own message where that quotes what is broken
+            raise KeystoreUnavailable(f"the keystore {self._place} does not answer: it is damaged") from error
         except SQLAlchemyError as error:
             self._check_process()
             cause = getattr(error, "orig", None) or error

@@ -244,6 +244,14 @@ def test_a_missing_or_broken_database_is_unavailable(room: MadeRoom) -> None:
     assert not database.exists()
 
 
+def test_a_schema_that_is_no_text_is_unavailable(room: MadeRoom) -> None:
+    database = room.home / "keystore.db"
+    # SQLite quotes what it cannot parse
+    database.write_bytes(database.read_bytes().replace(b"CREATE TABLE meta", b"CREATE\xffTABLE meta"))
+    with pytest.raises(KeystoreUnavailable, match="damaged"):
+        room.open()
+
+
 def columns(table: str, **instead: str) -> str:
     """The columns of a table as they are selected, some replaced by something else."""
     return ", ".join(instead.get(column.name, column.name) for column in METADATA.tables[table].columns)
