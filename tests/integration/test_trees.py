@@ -84,6 +84,32 @@ def test_updates(room, source, tree):
     assert room.verify(tree, reason="test").files == 2
 
 
+KILLED_AT_REMOVAL = ("strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=unlinkat", "-e")
+CLI = (sys.executable, "-c", "from strongroom.cli import main; main()")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace kills at a chosen system call")
+def test_a_reader_reports_nothing_wherever_a_run_is_killed_that_removes_what_is_gone(room, source, tree, tmp_path):
+    shutil.rmtree(source / "a")
+    command = (*CLI, "encrypt", source, tree, "--resume", "--home", tmp_path / "room", "--key-file", tmp_path / "key")
+    original = shutil.copytree(tree, tmp_path / "original")
+    left = []
+    for removal in range(1, 20):
+        shutil.rmtree(tree)
+        shutil.copytree(original, tree)
+        kill = f"inject=unlinkat:signal=KILL:when={removal}"
+        ended = subprocess.run([*KILLED_AT_REMOVAL, kill, *command], capture_output=True, check=False)
+        left.append(sum(1 for _ in tree.rglob("*")))
+        assert room.verify(tree, reason="test").files == 1
+        assert room.decrypt_tree(tree, tmp_path / "back", force=True, reason="test").files == 1
+        room.encrypt_tree(source, tree, resume=True, reason="test")
+        assert not (tree / "a").exists()
+        if ended.returncode == 0:
+            break
+    # two files, the directory beside them, the one above, the journal; a directory takes two calls
+    assert list(dict.fromkeys(left)) == [8, 7, 6, 5, 4, 3]
+
+
 def test_every_failure_is_named(room, source, tree, tmp_path):
     damaged = bytearray((tree / "two.sr").read_bytes())
     damaged[-1] ^= 1

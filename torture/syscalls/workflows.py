@@ -203,6 +203,16 @@ class EncryptTree(OfTree):
         """The plaintext."""
         return decrypted(self.room, path)
 
+    def half(self, place: Place) -> Iterator[str]:
+        """Each message, and the tree as a reader sees it once it has a manifest."""
+        yield from super().half(place)
+        target = place.folder / self.target
+        try:
+            if (target / ".strongroom/manifest.sr").exists():
+                self.room.verify(target)
+        except StrongroomError as error:
+            yield f"a reader finds: {error}"
+
     def missing(self, place: Place, printed: str) -> Iterator[str]:
         """Each message, and a manifest that names them."""
         back = place.folder / "back"

@@ -504,6 +504,89 @@ fn an_older_journal_is_not_believed() {
     assert_eq!(names(&verify(&place.encrypted).unwrap()), ["four"]);
 }
 
+/// Killed between the manifest and the removal of what is gone: nobody reports what is left, and nobody reads it.
+#[test]
+fn what_a_killed_run_had_yet_to_remove_is_not_reported() {
+    let (place, left) = killed_before_removing();
+    assert!(place.encrypted.join("b/three.sr").exists() && place.encrypted.join("four.sr").exists());
+    assert_eq!(failures(&verify(&place.encrypted).unwrap()), []);
+    // names are all that is accepted, and each for what it was
+    fs::write(place.encrypted.join("four.sr"), b"anything").unwrap();
+    write(&place.encrypted.join("b/else.sr"), b"a stranger", 1, 1);
+    fs::create_dir(place.encrypted.join("c")).unwrap();
+    assert_eq!(names(&verify(&place.encrypted).unwrap()), ["b/else.sr", "c"]);
+    let report = decrypt(&place.encrypted, &place.decrypted, Existing::Replace).unwrap();
+    assert_eq!(names(&report), ["b/else.sr", "c"]);
+    assert_same(&place.source, &place.decrypted);
+    fs::remove_file(place.encrypted.join("four.sr")).unwrap();
+    fs::create_dir(place.encrypted.join("four.sr")).unwrap();
+    fs::remove_dir_all(place.encrypted.join("b")).unwrap();
+    fs::write(place.encrypted.join("b"), b"a file in place of a directory").unwrap();
+    assert_eq!(names(&verify(&place.encrypted).unwrap()), ["b", "c", "four.sr"]);
+    // the next run does what is left to do
+    ["b", "c", "four.sr"].iter().for_each(|name| remove(&place.encrypted.join(name)));
+    left.put_back(&place.encrypted);
+    encrypt(&place.source, &place.encrypted, Existing::Resume).unwrap();
+    assert_finished(&place);
+}
+
+#[test]
+fn what_was_left_is_reported_once_another_run_has_ended_or_in_another_tree() {
+    let (place, left) = killed_before_removing();
+    encrypt(&place.source, &place.encrypted, Existing::Resume).unwrap();
+    assert_finished(&place);
+    left.put_back(&place.encrypted);
+    assert_eq!(names(&verify(&place.encrypted).unwrap()), ["b", "four.sr"]);
+    let (other, _) = killed_before_removing();
+    assert_eq!(failures(&verify(&other.encrypted).unwrap()), []);
+    left.put_back(&other.encrypted);
+    assert_eq!(names(&verify(&other.encrypted).unwrap()), ["b", "four.sr"]);
+    // nor is it removed: only its own tree's journal says that it may be
+    encrypt(&other.source, &other.encrypted, Existing::Resume).unwrap();
+    assert_eq!(names(&verify(&other.encrypted).unwrap()), ["b", "four.sr"]);
+}
+
+/// A tree of which two outputs and a directory were to go, as SIGKILL leaves it when the manifest stands, and what is left.
+fn killed_before_removing() -> (Place, Left) {
+    let place = stopped_before_its_manifest();
+    let left = Left(LEFT.map(|name| fs::read(place.encrypted.join(name)).unwrap()));
+    encrypt(&place.source, &place.encrypted, Existing::Resume).unwrap();
+    assert_finished(&place);
+    left.put_back(&place.encrypted);
+    (place, left)
+}
+
+/// The run's last key is for the manifest, so the one that has a key less has done all before.
+fn stopped_before_its_manifest() -> Place {
+    let mut stopped = None;
+    for calls in 0.. {
+        let place = small_tree();
+        fresh(&place);
+        fs::remove_dir_all(place.source.join("b")).unwrap();
+        fs::remove_file(place.source.join("four")).unwrap();
+        match stop_after(&place, calls, Existing::Resume) {
+            Err(_) => stopped = Some(place),
+            Ok(_) => break,
+        }
+    }
+    stopped.unwrap()
+}
+
+/// The content of `LEFT`.
+struct Left([Vec<u8>; 3]);
+
+impl Left {
+    fn put_back(&self, tree: &Path) {
+        LEFT.iter().zip(&self.0).for_each(|(name, content)| write(&tree.join(name), content, 1, 1));
+    }
+}
+
+const LEFT: [&str; 3] = [".strongroom/journal", "b/three.sr", "four.sr"];
+
+fn remove(path: &Path) {
+    if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+}
+
 #[test]
 fn two_runs_at_once_are_refused() {
     let place = small_tree();

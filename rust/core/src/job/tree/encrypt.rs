@@ -102,11 +102,11 @@ fn start(site: &Site, standing: &Standing) -> Result<Run> {
     }
     match (&standing.past, &standing.manifest) {
         (Some(past), _) => Ok(past.run),
-        (None, Some((id, head))) => Ok(Run { tree: head.tree, base: Some(*id) }),
+        (None, Some((id, head))) => Ok(Run { tree: head.tree, base: Some(*id), generation: head.generation }),
         (None, None) => {
             let mut tree = [0; 16];
             rng::fill(&mut tree)?;
-            Ok(Run { tree, base: None })
+            Ok(Run { tree, base: None, generation: 0 })
         }
     }
 }
@@ -133,7 +133,7 @@ fn finish(walk: Walk, job: &Job<'_>, run: Run, control: &Control<'_>) -> Result<
     let counts = Counts::of(entries.iter());
     let head = Head {
         tree: run.tree,
-        generation: job.standing.generation() + 1,
+        generation: run.generation + 1,
         counts,
         failed,
         mode: walk.root.mode,

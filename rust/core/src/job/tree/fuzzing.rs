@@ -42,7 +42,7 @@ pub fn read_record(plaintext: &[u8]) -> Result<(Vec<Entry>, usize)> {
 
 /// The plaintext of a record of these entries, the first of which is gone as well.
 pub fn write_record(entries: &[Entry]) -> Result<Vec<u8>> {
-    let run = Run { tree: [7; 16], base: Some([9; 32]) };
+    let run = Run { tree: [7; 16], base: Some([9; 32]), generation: 4 };
     let gone = entries.iter().take(1).map(|entry| Line::gone(&entry.path));
     written(std::iter::once(run.line(1)).chain(gone).chain(entries.iter().map(Line::entry)))
 }

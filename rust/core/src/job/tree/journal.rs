@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::beneath::{Beneath, io};
 use super::entry::{Line, MessageId, hex, malformed, to_line, unhex};
-use super::manifest::TreeId;
+use super::manifest::{Head, TreeId};
 use super::path::OWN_DIRECTORY;
 use super::{KeySource, one_message, quietly};
 use crate::error::{Error, Result};
@@ -34,6 +34,8 @@ pub(super) struct Run {
     pub(super) tree: TreeId,
     /// The manifest that stood when the run began.
     pub(super) base: Option<MessageId>,
+    /// That manifest's generation; 0 where there was none, or none that could be read.
+    pub(super) generation: u64,
 }
 
 /// What an earlier run left.
@@ -191,7 +193,7 @@ pub(super) fn parse(plaintext: &[u8]) -> Result<(Run, u64, Vec<Line>)> {
     let raw: RawRun = serde_json::from_slice(first).map_err(|_| malformed("the first line of a record"))?;
     let base = raw.base.map(|base| unhex(&base).ok_or(malformed("a message id"))).transpose()?;
     let tree = unhex(&raw.tree).ok_or(malformed("a tree id"))?;
-    let run = Run { tree, base };
+    let run = Run { tree, base, generation: raw.generation };
     if raw.version != VERSION {
         return Err(malformed("a journal of a known version"));
     }
@@ -199,9 +201,15 @@ pub(super) fn parse(plaintext: &[u8]) -> Result<(Run, u64, Vec<Line>)> {
 }
 
 impl Run {
+    /// Whether this run ends, or ended, with such a manifest.
+    pub(super) fn leads_to(&self, head: &Head) -> bool {
+        self.tree == head.tree && self.generation.checked_add(1) == Some(head.generation)
+    }
+
     pub(super) fn line(&self, record: u64) -> Result<Vec<u8>> {
         let base = self.base.map(|base| hex(&base));
-        to_line(&RawRun { version: VERSION, tree: hex(&self.tree), base, record })
+        let (tree, generation) = (hex(&self.tree), self.generation);
+        to_line(&RawRun { version: VERSION, tree, base, generation, record })
     }
 }
 
@@ -212,6 +220,7 @@ struct RawRun {
     version: u32,
     tree: String,
     base: Option<String>,
+    generation: u64,
     record: u64,
 }
 

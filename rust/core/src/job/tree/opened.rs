@@ -27,6 +27,8 @@ pub(super) struct Opened {
     pub(super) entries: Vec<Entry>,
     /// What a run that is at work, or was killed, says it has put in place of entries, or beside them.
     recent: HashMap<TreePath, Vec<Entry>>,
+    /// Outputs that the run which wrote the manifest had yet to remove.
+    gone: Vec<TreePath>,
     ids: OnceLock<HashMap<MessageId, TreePath>>,
 }
 
@@ -48,8 +50,12 @@ impl Opened {
             Ok(more)
         })?;
         let Some((id, head)) = manifest else { return Err(no_manifest(tree)) };
-        let recent = recent(&root, id, keys, control)?;
-        Ok(Opened { root, head, entries, recent, ids: OnceLock::new() })
+        let (recent, gone) = match journal::read(&root, keys, control)? {
+            Some(past) if past.run.base == Some(id) => (recent(past.lines), Vec::new()),
+            Some(past) if past.run.leads_to(&head) => (HashMap::new(), gone(past.lines)),
+            _ => Default::default(),
+        };
+        Ok(Opened { root, head, entries, recent, gone, ids: OnceLock::new() })
     }
 
     /// Opens what stands for a file's entry.
@@ -93,8 +99,8 @@ impl Opened {
     /// What stands in the encrypted tree and is not of it. Temporary files of a run in progress are nobody's.
     pub(super) fn extras(&self, control: &Control<'_>) -> Result<Vec<Failure>> {
         let entries = self.entries.iter().chain(self.recent.values().flatten());
-        let named: HashSet<(TreePath, bool)> =
-            entries.filter_map(|entry| Some((entry.output()?, entry.file().is_some()))).collect();
+        let outputs = entries.filter_map(Entry::output).chain(self.gone.iter().cloned());
+        let named: HashSet<TreePath> = outputs.collect();
         let mut waiting = vec![Vec::new()];
         let mut extras = Vec::new();
         while let Some(directory) = waiting.pop() {
@@ -108,10 +114,11 @@ impl Opened {
                 let kind = known_type(&fd, &name, kind);
                 match kind {
                     _ if is_own(&path) => {}
-                    FileType::Directory if named.contains(&(path.clone(), false)) => {
+                    FileType::Directory if named.contains(&path) && !path.is_file_output() => {
                         waiting.push(path.as_bytes().to_vec());
                     }
-                    FileType::RegularFile if named.contains(&(path.clone(), true)) || is_passing(&name) => {}
+                    FileType::RegularFile if named.contains(&path) && path.is_file_output() => {}
+                    FileType::RegularFile if is_passing(&name) => {}
                     _ => extras.push(self.extra(path, kind)),
                 }
             }
@@ -143,21 +150,21 @@ fn no_manifest(tree: &Path) -> Error {
     ))
 }
 
-/// The entries of a journal that belongs to the manifest that stands.
-fn recent(
-    root: &Beneath,
-    manifest: MessageId,
-    keys: &dyn KeySource,
-    control: &Control<'_>,
-) -> Result<HashMap<TreePath, Vec<Entry>>> {
+/// The entries of a journal whose run has not ended.
+fn recent(lines: Vec<Line>) -> HashMap<TreePath, Vec<Entry>> {
     let mut recent: HashMap<TreePath, Vec<Entry>> = HashMap::new();
-    let past = journal::read(root, keys, control)?.filter(|past| past.run.base == Some(manifest));
-    for line in past.into_iter().flat_map(|past| past.lines) {
+    for line in lines {
         if let Line::Entry(entry) = line {
             recent.entry(entry.path.clone()).or_default().push(entry);
         }
     }
-    Ok(recent)
+    recent
+}
+
+/// What a run was to remove once its manifest stood: whatever its journal names and the manifest does not is among it.
+fn gone(lines: Vec<Line>) -> Vec<TreePath> {
+    let gone = |line| if let Line::Gone(output) = line { Some(output) } else { None };
+    lines.into_iter().filter_map(gone).collect()
 }
 
 fn is_own(path: &TreePath) -> bool {

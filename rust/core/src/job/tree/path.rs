@@ -57,6 +57,11 @@ impl TreePath {
         TreePath(output.into())
     }
 
+    /// Whether this, in the encrypted tree, is where a file's message stands: nothing else is called so.
+    pub(super) fn is_file_output(&self) -> bool {
+        self.0.ends_with(SUFFIX)
+    }
+
     /// What the directory of this path is called in the encrypted tree.
     pub fn directory_output(&self) -> TreePath {
         TreePath(directory_output(&self.0).into())
@@ -132,6 +137,7 @@ mod tests {
         let mut outputs = HashSet::from([TreePath::new(OWN_DIRECTORY).unwrap()]);
         for name in names {
             let path = TreePath::new(name.as_bytes()).unwrap();
+            assert!(path.file_output().is_file_output() && !path.directory_output().is_file_output());
             assert!(outputs.insert(path.file_output()), "file {name}");
             assert!(outputs.insert(path.directory_output()), "directory {name}");
         }

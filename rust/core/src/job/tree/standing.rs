@@ -51,15 +51,17 @@ impl Standing {
             known.insert(entry.path.clone(), vec![entry]);
             Ok(More::Wanted)
         })?;
-        let base = standing.manifest.as_ref().map(|(id, _)| *id);
+        let (base, tree) = standing.manifest.as_ref().map(|(id, head)| (*id, head.tree)).unzip();
         match journal::read(root, keys, control)? {
             Some(mut past) if past.run.base == base => {
                 standing.learn(std::mem::take(&mut past.lines));
                 standing.past = Some(past);
             }
             // its run got as far as its manifest, and was killed while it removed what was gone
-            Some(past) => standing.gone.extend(past.lines.into_iter().filter_map(output)),
-            None => {}
+            Some(past) if tree.is_none_or(|tree| past.run.tree == tree) => {
+                standing.gone.extend(past.lines.into_iter().filter_map(output));
+            }
+            _ => {}
         }
         Ok(standing)
     }
@@ -100,11 +102,6 @@ impl Standing {
     pub(super) fn left_over(&self) -> Vec<TreePath> {
         let named: HashSet<TreePath> = self.known.values().flatten().filter_map(Entry::output).collect();
         self.gone.iter().filter(|output| !named.contains(output)).cloned().collect()
-    }
-
-    /// The tree's generation so far; 0 where none is finished.
-    pub(super) fn generation(&self) -> u64 {
-        self.manifest.as_ref().map_or(0, |(_, head)| head.generation)
     }
 }
 
