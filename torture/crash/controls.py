@@ -66,8 +66,11 @@ class Careless:
         """Nothing: it does all of it over and over."""
 
     def start(self) -> subprocess.Popen[str]:
-        """Begin writing."""
-        return self.job.place.launch([sys.executable, "-c", CARELESS, str(self.job.target)])
+        """Begin writing. It is at work when this returns, however slow the machine is."""
+        process = self.job.place.launch([sys.executable, "-c", CARELESS, str(self.job.target)])
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
 
     def judge(self, end: End) -> Iterator[str]:
         """As the job is judged."""
@@ -110,6 +113,7 @@ TRIES = 20
 CARELESS = """
 import pathlib, sys, time
 outputs = [p for p in pathlib.Path(sys.argv[1]).rglob("*") if p.is_file() and ".strongroom" not in p.parts]
+print("at work", flush=True)
 while True:
     for path in outputs:
         content = path.read_bytes()
