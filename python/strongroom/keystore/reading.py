@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from strongroom.crypto import AesWrappingKey, MacKey
-    from strongroom.keystore.records import KeyRecord
+    from strongroom.keystore.records import KeyRecord, VersionRecord
     from strongroom.keystore.rowmac import RowMac, Value
 
     Row = Mapping[str, Value]
@@ -129,6 +129,7 @@ def to_snapshot(meta: Row, members: Sequence[tuple[Table, Row]], *, unsent: bool
         classes={record.name: record for record in classes},
         keys={record.id: record for record in keys},
         versions={(record.key_id, record.version): record for record in versions},
+        by_key=by_key(versions),
         census=tuple(to_census(row) for row in rows(members, CENSUS)),
         current=current,
         unsent=unsent,
@@ -138,6 +139,14 @@ def to_snapshot(meta: Row, members: Sequence[tuple[Table, Row]], *, unsent: bool
 def rows(members: Sequence[tuple[Table, Row]], table: Table) -> list[Row]:
     """Those of one table."""
     return [row for of, row in members if of is table]
+
+
+def by_key(versions: Sequence[VersionRecord]) -> dict[str, list[VersionRecord]]:
+    """The versions of each key in order."""
+    found: dict[str, list[VersionRecord]] = {}
+    for record in sorted(versions, key=lambda record: record.version):
+        found.setdefault(record.key_id, []).append(record)
+    return found
 
 
 def current_keys(keys: Sequence[KeyRecord]) -> dict[tuple[str, str | None], str]:

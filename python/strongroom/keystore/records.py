@@ -10,7 +10,7 @@ from strongroom.keys import scope_from
 from strongroom.model import Description, Key, KeyState, KeyVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from strongroom.model import DataClass
@@ -146,6 +146,7 @@ class Snapshot:
     classes: Mapping[str, DataClass]
     keys: Mapping[str, KeyRecord]
     versions: Mapping[tuple[str, int], VersionRecord]
+    by_key: Mapping[str, Sequence[VersionRecord]] = field(repr=False, compare=False)
     census: tuple[CensusRecord, ...]
     current: Mapping[tuple[str, str | None], str]
     unsent: bool = False
@@ -179,8 +180,7 @@ class Snapshot:
 
     def versions_of(self, key_id: str) -> list[VersionRecord]:
         """All versions of a key in order."""
-        found = [record for record in self.versions.values() if record.key_id == key_id]
-        return sorted(found, key=lambda record: record.version)
+        return list(self.by_key.get(key_id, ()))
 
     def now(self, wall_clock: datetime) -> datetime:
         """The time as far as this keystore goes: a clock that was put back brings back no state."""
