@@ -66,6 +66,11 @@ fuzz-seeds: build ## put the smallest inputs of all that fuzzing has found into 
 	tools/needs.sh fuzz
 	tools/fuzz_seeds.sh
 
+.PHONY: mutants
+mutants: build ## change secmem, messages and cache in every place, and look whether a test notices: hours; what is known stays in build/
+	tools/needs.sh mutants
+	python -m torture mutants --all --scratch build/mutants --under "nice -n 19"
+
 .PHONY: sanitize
 sanitize: build ## the bindings under AddressSanitizer, the core under ThreadSanitizer: some minutes
 	tools/needs.sh sanitize
@@ -101,12 +106,14 @@ bench-sdks: ## build the AWS SDKs for Rust, Java and Go, for `make bench` to fin
 torture: build ## try to break every promise, each for some seconds
 	tools/needs.sh tests
 	tools/needs.sh fuzz
+	tools/needs.sh mutants
 	python -m torture --json build/torture all
 
 .PHONY: torture-full
 torture-full: build ## the same at the scale of docs/assurance.md: hours
 	tools/needs.sh tests
 	tools/needs.sh fuzz
+	tools/needs.sh mutants
 	python -m torture --json build/torture all --full
 
 .PHONY: docs

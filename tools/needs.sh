@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks what the build needs, with `tests` what the tests need, with `fips` what its module needs, with `bench` what benchmarks need, with `fuzz` and
-# `sanitize` what those need; installs from Debian only what is missing.
+# Checks what the build needs, with `tests` what the tests need, with `fips` what its module needs, with `bench` what benchmarks need, with `fuzz`,
+# `mutants` and `sanitize` what those need; installs from Debian only what is missing.
 set -euo pipefail
 
 main() {
@@ -11,8 +11,9 @@ main() {
         counts) counts ;;
         fips) fips ;;
         fuzz) fuzz ;;
+        mutants) mutants ;;
         sanitize) sanitize ;;
-        *) fail "usage: needs.sh [build|tests|counts|fips|bench|fuzz|sanitize]" ;;
+        *) fail "usage: needs.sh [build|tests|counts|fips|bench|fuzz|mutants|sanitize]" ;;
     esac
 }
 
@@ -59,6 +60,11 @@ fuzz() {
     nightly
     # half a minute of a core, once
     cargo fuzz --version >/dev/null 2>&1 || cargo install --quiet cargo-fuzz
+}
+
+mutants() {
+    # two minutes of a core, once
+    cargo mutants --version >/dev/null 2>&1 || cargo install --locked --quiet cargo-mutants
 }
 
 sanitize() {

@@ -16,6 +16,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "crash": ("--kills", "300"),
     "differential": ("--messages", "100000"),
     "fuzz": ("--parsers", "25000000", "--messages", "10000000", "--streams", "100000"),
+    "mutants": ("--all",),
     "power": ("--images", "500"),
     "room_files": ("--edits", "20000"),
     "secrets": (),
