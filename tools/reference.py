@@ -12,12 +12,13 @@ from pathlib import Path
 from strongroom import errors
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
-MODULES = ("strongroom", "strongroom.client", "strongroom.keyring")
+MODULES = ("strongroom", "strongroom.client", "strongroom.keyring", "strongroom.recovery")
 # what calls return and nobody imports
 RETURNED = (
     "strongroom.client.keys.Keys",
     "strongroom.client.scopes.Scopes",
     "strongroom.client.classes.Classes",
+    "strongroom.client.root.Root",
     "strongroom.client.ways.Ways",
     "strongroom.client.fileobj.MessageReader",
     "strongroom.client.fileobj.MessageFileWriter",
@@ -28,6 +29,7 @@ RETURNED = (
     "strongroom.client.trees.TreeFailure",
     "strongroom.home.InitResult",
     "strongroom.home.NewWay",
+    "strongroom.model.RootInfo",
     "strongroom.model.Way",
     "strongroom.keyservice.DueTask",
     "strongroom.keystore.HistoryRecord",

@@ -15,6 +15,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "concurrency": ("--seconds", "60", "--forks", "500", "--cancels", "400", "--interrupts", "100", "--rebuild"),
     "crash": ("--kills", "300"),
     "differential": ("--messages", "100000"),
+    "drills": ("--drills", "100"),
     "fuzz": ("--parsers", "25000000", "--messages", "10000000", "--streams", "100000"),
     "mutants": ("--all",),
     "power": ("--images", "500"),

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Request", "Way"]
+__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Request", "RootInfo", "Way"]
 
 
 class KeyState(StrEnum):
@@ -148,3 +148,12 @@ class Way:
     label: str | None = None
     added: datetime | None = None
     quorum: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootInfo:
+    """The root of a room: its version, the ways to open it, and how many KEKs it has wrapped."""
+
+    version: int
+    ways: tuple[Way, ...]
+    keks: int

@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import strongroom
+from strongroom import recovery
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -74,6 +77,12 @@ def make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["strongroom", "init", "--make-key-file", str(folder / "room.key"), "--no-recovery"]
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
     monkeypatch.setenv("STRONGROOM_KEY_FILE", str(folder / "room.key"))
+    # else every command would remind of it
+    with tempfile.TemporaryDirectory() as backups:
+        file = Path(backups) / "backup"
+        with strongroom.open() as room:
+            recovery.create_backup(room, file)
+        recovery.verify_backup(file)
 
 
 def run_python(block: Block, page: Path, namespace: dict[str, object]) -> None:

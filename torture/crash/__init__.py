@@ -1,7 +1,7 @@
 """SIGKILL at random instants: nothing under its name is ever half, and whoever goes on gets there.
 
 Trees are encrypted and decrypted with `--resume` over what earlier runs left, while sources change between runs; rooms
-are made; keys are rotated.
+are made; keys and roots are rotated; backups are made and restored.
 """
 
 from __future__ import annotations
@@ -11,8 +11,16 @@ import random
 import secrets
 from pathlib import Path
 
-from torture.crash.controls import control_init, control_rotate, control_tree
+from torture.crash.controls import (
+    control_backup,
+    control_init,
+    control_restore,
+    control_root,
+    control_rotate,
+    control_tree,
+)
 from torture.crash.killing import bombard
+from torture.crash.recovery import Back, Restore, RotateRoot
 from torture.crash.rooms import Init, Rotate
 from torture.crash.sources import Source
 from torture.crash.trees import DecryptTree, EncryptTree
@@ -76,10 +84,42 @@ def kill_rotate(place: Place, dice: random.Random, options: argparse.Namespace, 
     control_rotate(job, report)
 
 
+def kill_root(place: Place, dice: random.Random, options: argparse.Namespace, report: Report) -> None:
+    """Roots being rotated."""
+    job = RotateRoot(place)
+    bombard(job, options.kills, dice, report)
+    report.notes.append(f"{job.name}: {job.midway} of the kills left two roots in root.json")
+    control_root(job, report)
+
+
+def kill_backup(place: Place, dice: random.Random, options: argparse.Namespace, report: Report) -> None:
+    """Backups being written."""
+    job = Back(place)
+    bombard(job, options.kills, dice, report)
+    report.notes.append(f"{job.name}: {job.midway} of the kills fell after the file had its name")
+    control_backup(job, report)
+
+
+def kill_restore(place: Place, dice: random.Random, options: argparse.Namespace, report: Report) -> None:
+    """Rooms being restored."""
+    job = Restore(place)
+    bombard(job, options.kills, dice, report)
+    report.notes.append(f"{job.name}: {job.midway} of the kills fell while the room was being built")
+    control_restore(job, report)
+
+
 def source(place: Place, dice: random.Random, options: argparse.Namespace) -> Source:
     """The tree that is to be encrypted."""
     marker = b"plaintext of a torture " + secrets.token_hex(16).encode()
     return Source(place.folder / "source", marker, dice, options.files)
 
 
-JOBS = {"encrypt": kill_encrypt, "decrypt": kill_decrypt, "init": kill_init, "rotate": kill_rotate}
+JOBS = {
+    "encrypt": kill_encrypt,
+    "decrypt": kill_decrypt,
+    "init": kill_init,
+    "rotate": kill_rotate,
+    "root": kill_root,
+    "backup": kill_backup,
+    "restore": kill_restore,
+}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture.crash.killing import End, run
+from torture.crash.recovery import Back, Restore, RotateRoot
 from torture.crash.rooms import Init, Rotate
 from torture.crash.trees import DecryptTree, EncryptTree
 from torture.report import Report
@@ -49,6 +50,29 @@ def control_rotate(job: Rotate, report: Report) -> None:
     with as_before(job.place.room, job.place.state):
         end = run(job, PATIENCE)
     report.controls["keys rotate: a version that was lost"] = any(job.judge(end))
+
+
+def control_root(job: RotateRoot, report: Report) -> None:
+    """A root that was put in the place of the old one before the keystore was wrapped by it."""
+    with as_before(job.place.room, job.place.state):
+        before = (job.place.room / "root.json").read_bytes()
+        run(job, PATIENCE)
+        put(job.place.room / "root.json", before)
+        report.controls["root rotate: a root that the keystore is not wrapped by"] = any(job.judge(DONE))
+
+
+def control_backup(job: Back, report: Report) -> None:
+    """A backup of which a half is missing."""
+    end = run(job, PATIENCE)
+    halve(job.file)
+    report.controls["backup create: half a backup"] = any(job.judge(end))
+
+
+def control_restore(job: Restore, report: Report) -> None:
+    """A restored room of which a half is missing."""
+    end = run(job, PATIENCE)
+    halve(job.home / "keystore.db")
+    report.controls["backup restore: half a keystore"] = any(job.judge(end))
 
 
 @dataclass

@@ -146,4 +146,4 @@ def has_waiting(room: Path) -> bool:
         return keystore.execute("SELECT 1 FROM outbox").fetchone() is not None
 
 
-FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "audit", "events.jsonl"}
+FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "backup.json", "audit", "events.jsonl"}

@@ -5,6 +5,8 @@
 
 from strongroom.audit.counting import Tally
 from strongroom.audit.events import (
+    BackupCreated,
+    BackupVerified,
     ClassChanged,
     ClassCreated,
     Denied,
@@ -18,20 +20,26 @@ from strongroom.audit.events import (
     KeystoreUpgraded,
     LeaseClosed,
     LeaseOpened,
+    OwnerChanged,
     Recovered,
     RoomCreated,
+    RoomRestored,
+    RootRotated,
     UnlockChanged,
     Who,
 )
 from strongroom.audit.metered import MeteredSink
-from strongroom.audit.sink import JsonLinesSink, Sink
+from strongroom.audit.sink import Head, JsonLinesSink, Sink
 
 __all__ = [
+    "BackupCreated",
+    "BackupVerified",
     "ClassChanged",
     "ClassCreated",
     "Denied",
     "Event",
     "Failed",
+    "Head",
     "JsonLinesSink",
     "KeyAnnotated",
     "KeyCreated",
@@ -42,8 +50,11 @@ __all__ = [
     "LeaseClosed",
     "LeaseOpened",
     "MeteredSink",
+    "OwnerChanged",
     "Recovered",
     "RoomCreated",
+    "RoomRestored",
+    "RootRotated",
     "Sink",
     "Tally",
     "UnlockChanged",

@@ -243,6 +243,61 @@ class KeystoreUpgraded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RootRotated(Event):
+    """The root was replaced and has wrapped so many KEKs; ways as in UnlockChanged."""
+
+    name: ClassVar[str] = "root-rotated"
+    root_version: int
+    keys: int
+    opened_by: str
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupCreated(Event):
+    """A backup is about to be written. `state` says what the keystore holds, whatever its epoch."""
+
+    name: ClassVar[str] = "backup-created"
+    backup: str
+    epoch: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupVerified(Event):
+    """A backup was restored into a scratch room, and every KEK in it opened."""
+
+    name: ClassVar[str] = "backup-verified"
+    backup: str
+    epoch: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRestored(Event):
+    """This room was made from a backup. The audit trail of before had so many bytes with this SHA-256 by then."""
+
+    name: ClassVar[str] = "room-restored"
+    room: str
+    backup: str
+    epoch: int
+    previous_epoch: int
+    state: str
+    audit_bytes: int
+    audit_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerChanged(Event):
+    """The room was given to another OS user while it was restored."""
+
+    name: ClassVar[str] = "owner-changed"
+    owner: str
+    previous: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered(Event):
     """A last entry that a crash had left torn was cut off. It was never acknowledged."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from strongroom.audit.events import Event
-    from strongroom.audit.sink import Sink
+    from strongroom.audit.sink import Head, Sink
     from strongroom.observe import Meter
 
 
@@ -45,6 +45,10 @@ class MeteredSink:
         self._sink.send(lines)
         for line in lines:
             self._count(json.loads(line))
+
+    def head(self) -> Head:
+        """See Sink.head."""
+        return self._sink.head()
 
     def close(self) -> None:
         """See Sink.close."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from strongroom.audit.events import Event, Recovered, Who
@@ -16,6 +18,14 @@ from strongroom.model import Request
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far an audit trail has come: its bytes, and the SHA-256 over them in hex."""
+
+    length: int
+    digest: str
 
 
 class Sink(Protocol):
@@ -31,6 +41,10 @@ class Sink(Protocol):
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Take entries as they were written elsewhere, perhaps again; they are durable on return."""
+        ...
+
+    def head(self) -> Head:
+        """How far the trail has come."""
         ...
 
     def close(self) -> None:
@@ -75,6 +89,24 @@ class JsonLinesSink:
         for line in lines:
             self._append(line)
         self._sync(self._written)
+
+    def head(self) -> Head:
+        """How far the file has come. It only grows, so what is read meanwhile is what was there."""
+        with self._turn:
+            self._check_usable()
+            try:
+                with self._alone() as size:
+                    left = self._mend(size)
+                digest, length = hashlib.sha256(), left
+                while left > 0:
+                    block = os.pread(self._descriptor, min(left, BLOCK), length - left)
+                    if not block:
+                        raise AuditUnavailable(f"the audit trail {self._path} was cut while in use")
+                    digest.update(block)
+                    left -= len(block)
+            except OSError as error:
+                raise AuditUnavailable(f"the audit trail {self._path} cannot be read: {error.strerror}") from error
+        return Head(length, digest.hexdigest())
 
     def close(self) -> None:
         """Make everything durable and close the file. May be called again."""

@@ -208,6 +208,19 @@ def clock(room: Path) -> Check:
     return Check("clock", OK, "the clock is not behind the room")
 
 
+def backup(room: Path) -> Check:
+    """Whether the room could be restored as it is now, as far as it remembers."""
+    from strongroom.home import last_verified, reminder
+
+    words = reminder(room)
+    if words is not None:
+        return Check("backup", WARN, words, "strongroom backup create FILE, and strongroom backup verify FILE")
+    standing = last_verified(room)
+    if standing is None:
+        return Check("backup", OK, "there is no room to back up")
+    return Check("backup", OK, f"the backup of {standing.taken} holds every key, and was verified")
+
+
 def read(path: Path) -> str:
     """Read a file of /proc or /sys; empty where this kernel has none."""
     try:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from strongroom.cli.process import forbid_core_dumps
+from strongroom.cli.report import Report
 
 if TYPE_CHECKING:
     from strongroom.client.room import Room
     from strongroom.client.upkeep import Upkeep
+    from strongroom.home import Unlock as Source
 
 Function = Callable[..., Any]
 Decorator = Callable[[Function], Function]
@@ -37,7 +39,8 @@ class Unlock:
         import strongroom
 
         forbid_core_dumps()
-        return strongroom.open(
+        context = click.get_current_context()
+        room = strongroom.open(
             self.home,
             passphrase_file=self.passphrase_file,
             passphrase_fd=self.passphrase_fd,
@@ -46,7 +49,24 @@ class Unlock:
             recovery_file=self.recovery_file,
             share_files=self.share_file or None,
             prompt=sys.stdin.isatty(),
-            purpose=purpose or click.get_current_context().command_path,
+            purpose=purpose or context.command_path,
+        )
+        if isinstance(context.obj, Report):
+            context.obj.opened = self.home or ""
+        return room
+
+    def source(self) -> Source:
+        """The same for what is opened without a room."""
+        from strongroom.home import Unlock as Source
+
+        return Source(
+            passphrase_file=self.passphrase_file,
+            passphrase_fd=self.passphrase_fd,
+            passphrase_command=self.passphrase_command,
+            key_file=self.key_file,
+            recovery_file=self.recovery_file,
+            share_files=self.share_file or None,
+            prompt=sys.stdin.isatty(),
         )
 
     def upkeep(self, purpose: str | None = None) -> Upkeep:

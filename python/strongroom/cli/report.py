@@ -20,12 +20,15 @@ class Report:
     """The voice of one run.
 
     `data_on_stdout`: stdout carries a stream, so JSON goes to stderr. `subject`: what the command is about, for errors
-    that come from layers which see bytes and no names.
+    that come from layers which see bytes and no names. `opened`: the room that was opened, "" for the default one. `quiet`:
+    no summary was asked for.
     """
 
     json: bool = False
     data_on_stdout: bool = False
     subject: str | None = None
+    opened: str | None = None
+    quiet: bool = False
 
     def result(self, document: Mapping[str, object], lines: Iterable[str] = ()) -> None:
         """Print the result: `document` under `--json`, `lines` otherwise."""

@@ -23,6 +23,7 @@ def run(args: Sequence[str]) -> int:
         with _signals_interrupt():
             code = group.main(list(args), prog_name="strongroom", standalone_mode=False, obj=report)
         sys.stdout.flush()
+        _remind(report)
     except BrokenPipeError:
         return _reader_is_gone()
     except click.UsageError as error:
@@ -30,6 +31,17 @@ def run(args: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last resort: every end is an exit code and a sentence
         return _failed(report, error)
     return code if isinstance(code, int) else 0
+
+
+def _remind(report: Report) -> None:
+    """Say behind the summary if the room could not be restored as it is now."""
+    if report.opened is None or report.quiet or report.json:
+        return
+    from strongroom.home import as_home, reminder
+
+    words = reminder(as_home(report.opened or None))
+    if words is not None:
+        report.aside(f"{words}: `strongroom backup create FILE` and `strongroom backup verify FILE`")
 
 
 def _usage(report: Report, error: click.UsageError) -> int:

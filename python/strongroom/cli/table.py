@@ -16,6 +16,8 @@ SUMMARIES = {
     "classes": "List, show, create and change data classes.",
     "scopes": "Register and list scopes, such as tenants: each has a key of its own.",
     "keys": "Create, rotate, suspend, destroy and list keys.",
+    "root": "Show and rotate the root key.",
+    "backup": "Create, verify and restore backups of the room.",
     "unlock": "List, add, change and remove what opens the room.",
     "keystore": "Check, count, move or upgrade the keystore.",
     "metrics": "Print the figures of the room for a monitor.",

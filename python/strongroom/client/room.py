@@ -16,6 +16,7 @@ from strongroom.client.keys import Keys
 from strongroom.client.keysource import KeySource
 from strongroom.client.parts import in_parts, size_of
 from strongroom.client.results import WhyInfo
+from strongroom.client.root import Root
 from strongroom.client.scopes import Scopes
 from strongroom.client.ways import Ways
 from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from strongroom.client.fileobj import MessageFileWriter
     from strongroom.client.results import FileResult, MessageInfo, TreeResult
     from strongroom.crypto import Control
-    from strongroom.keyservice import EmbeddedKeyService
+    from strongroom.keyservice import EmbeddedKeyService, Export
     from strongroom.observe import Meter
 
     Path = str | os.PathLike[str]
@@ -361,6 +362,24 @@ class Room:
     def ways(self) -> Ways:
         """What opens the room: list, add, change, remove."""
         return Ways(self._service, self._request)
+
+    @property
+    def root(self) -> Root:
+        """The root key: show, rotate."""
+        return Root(self._service, self._request, self._unlock)
+
+    def export(self, *, reason: str | None = None) -> Export:
+        """What a backup holds, for `strongroom.recovery.create_backup`, which most callers want."""
+        return self._service.export(self._request(reason))
+
+    def backup_verified(self, backup: str, epoch: int, state: str, *, reason: str | None = None) -> None:
+        """Record in the audit trail that a backup was verified, as `strongroom.recovery.verify_backup` does."""
+        self._service.record_verified(self._request(reason), backup, epoch, state)
+
+    @property
+    def home(self) -> str:
+        """The directory of the room."""
+        return self._home
 
     def cache_stats(self) -> dict[str, int]:
         """Counters of the DEK cache."""

@@ -1,8 +1,10 @@
 """A room's directory: where it is, how it is made, how it is opened."""
 
 from strongroom.home.making import InitResult, init_room
-from strongroom.home.opening import open_room, read_room_id
-from strongroom.home.places import default_home, os_user
+from strongroom.home.opening import RoomFile, open_room, read_room, read_room_id
+from strongroom.home.places import anchors_directory, as_home, default_home, os_user, os_user_beside
+from strongroom.home.site import building_site, check_vacant, move_in, tables_forgotten
+from strongroom.home.standing import Standing, last_verified, note_verified, reminder, root_digest
 from strongroom.home.trail import trail
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.home.ways import NewWay, drafted
@@ -10,13 +12,27 @@ from strongroom.home.ways import NewWay, drafted
 __all__ = [
     "InitResult",
     "NewWay",
+    "RoomFile",
+    "Standing",
     "Unlock",
+    "anchors_directory",
+    "as_home",
+    "building_site",
+    "check_vacant",
     "default_home",
     "drafted",
     "init_room",
+    "last_verified",
+    "move_in",
+    "note_verified",
     "open_room",
     "os_user",
+    "os_user_beside",
+    "read_room",
     "read_room_id",
+    "reminder",
     "resolve",
+    "root_digest",
+    "tables_forgotten",
     "trail",
 ]

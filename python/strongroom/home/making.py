@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink, RoomCreated, Who
-from strongroom.errors import StrongroomError
 from strongroom.files import DIRECTORY_MODE, create_private, sync_directory
 from strongroom.home.opening import ROOM_ID, RoomFile
 from strongroom.home.places import (
@@ -22,18 +21,16 @@ from strongroom.home.places import (
     as_home,
     os_user,
 )
-from strongroom.home.site import building_site, check_vacant, move_in
+from strongroom.home.site import building_site, check_vacant, move_in, tables_forgotten
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.home.ways import Draft, NewWay, draft
 from strongroom.keys import new_id
 from strongroom.keyservice import first_change
-from strongroom.keystore import Anchor, Keystore, check_url, forget_keystore, make_keystore
+from strongroom.keystore import Anchor, Keystore, check_url, make_keystore
 from strongroom.model import Request
 from strongroom.providers import RootDocument, Seal, make_sealed_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from strongroom.home.unlock import StrPath
     from strongroom.providers import SoftwareRoot
 
@@ -83,7 +80,11 @@ def init_room(
             drafts.append(kit)
         root, sealed = make_sealed_root(room.id, [draft.seal for draft in drafts])
         cleanup.callback(root.close)
-        with building_site(place, "init", room.id, forget) as site, tables_forgotten(room), ExitStack() as undo:
+        with (
+            building_site(place, "init", room.id, forget) as site,
+            tables_forgotten(room.keystore, room.id),
+            ExitStack() as undo,
+        ):
             build(site, room, root, RootDocument(sealed).content())
             # before there is a room that only they open
             for draft in drafts:
@@ -139,18 +140,6 @@ def recovery_draft(path: StrPath | None) -> Draft:
 def absolute(path: StrPath | None) -> Path | None:
     """Where a file was written, if one was."""
     return None if path is None else Path(os.fsdecode(path)).absolute()
-
-
-@contextmanager
-def tables_forgotten(room: RoomFile) -> Iterator[None]:
-    """Takes away what a failure leaves in a database elsewhere. What cannot be removed hinders only the next room there."""
-    try:
-        yield
-    except BaseException:
-        if room.keystore is not None:
-            with suppress(StrongroomError):
-                forget_keystore(room.keystore, room.id)
-        raise
 
 
 def build(site: Path, room: RoomFile, root: SoftwareRoot, sealed: bytes) -> None:

@@ -24,7 +24,7 @@ from strongroom.home.places import (
 )
 from strongroom.home.unlock import Unlock, resolve
 from strongroom.keyservice import EmbeddedKeyService
-from strongroom.keystore import Keystore, check_url
+from strongroom.keystore import Keystore, check_url, glance
 from strongroom.keystore.moving import settle
 from strongroom.policy import OwnerPolicy
 from strongroom.providers import RootFile, open_sealed_root
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from strongroom.home.unlock import StrPath
     from strongroom.observe import Meter
-    from strongroom.providers import SoftwareRoot
+    from strongroom.providers import RootDocument, SealedRoot, SoftwareRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +84,57 @@ def open_room(
 def open_keystore(
     place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock, undo: ExitStack
 ) -> tuple[SoftwareRoot, Keystore]:
-    """The room's root and the keystore under it."""
-    root = unseal(root_file, unlock)
-    undo.callback(root.close)
-    keystore = keystore_in_force(place, room, root)
-    undo.callback(keystore.close)
-    return root, keystore
-
-
-def unseal(root_file: RootFile, unlock: Unlock) -> SoftwareRoot:
-    """The room's root. The secrets that open it are wiped at once."""
-    sealed = root_file.read().current
+    """The room's root and the keystore under it. The secrets that open the root are wiped at once."""
     secrets = resolve(unlock)
     try:
-        return open_sealed_root(sealed, secrets)
+        while True:
+            document = root_file.read()
+            root = open_sealed_root(sealed_now(document, place, room), secrets)
+            try:
+                keystore = keystore_in_force(place, room, root)
+            except RoomTampered:
+                root.close()
+                # a rotation of the root in between looks like that, and the next attempt sees the whole of it
+                if root_file.read() == document:
+                    raise
+                continue
+            except BaseException:
+                root.close()
+                raise
+            break
     finally:
         for _, secret in secrets:
             secret.close()
+    undo.callback(root.close)
+    undo.callback(keystore.close)
+    if document.next is not None:
+        root_file.settle(lambda: version_in_force(place, read_room(place)))
+    return root, keystore
+
+
+def unseal(place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock) -> SoftwareRoot:
+    """The room's root. The secrets that open it are wiped at once."""
+    secrets = resolve(unlock)
+    try:
+        return open_sealed_root(sealed_now(root_file.read(), place, room), secrets)
+    finally:
+        for _, secret in secrets:
+            secret.close()
+
+
+def sealed_now(document: RootDocument, place: Path, room: RoomFile) -> SealedRoot:
+    """The root that the keystore is wrapped by, while `root.json` holds two of them."""
+    return document.current if document.next is None else document.at(version_in_force(place, room))
+
+
+def version_in_force(home: Path, room: RoomFile) -> int:
+    """The version of the root that the keystore is wrapped by, wherever it was moved to. Not authenticated yet."""
+    for _ in range(MOST_MOVES):
+        look = glance(room.place(home), room.id)
+        if look.moved_to is None:
+            break
+        room = moved_room(room, look.moved_to)
+    return look.root_version
 
 
 def keystore_in_force(home: Path, room: RoomFile, root: SoftwareRoot) -> Keystore:
@@ -121,9 +155,14 @@ def keystore_in_force(home: Path, room: RoomFile, root: SoftwareRoot) -> Keystor
 
 def follow(home: Path, room: RoomFile, root: SoftwareRoot, moved_to: str) -> RoomFile:
     """The room with its keystore where it was moved to, in force there: a crash may have come before that."""
-    elsewhere = replace(room, keystore=None if moved_to == KEYSTORE_FILE else moved_to)
+    elsewhere = moved_room(room, moved_to)
     settle(elsewhere.place(home), room.id, root, came_from=room.place(home))
     return elsewhere
+
+
+def moved_room(room: RoomFile, moved_to: str) -> RoomFile:
+    """The room with its keystore where a mark says that it is."""
+    return replace(room, keystore=None if moved_to == KEYSTORE_FILE else moved_to)
 
 
 def read_room_id(home: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOM_FILE = "room.json"
 ROOT_FILE = "root.json"
 KEYSTORE_FILE = "keystore.db"
+BACKUP_FILE = "backup.json"
 AUDIT_DIRECTORY = "audit"
 AUDIT_FILE = "events.jsonl"
 

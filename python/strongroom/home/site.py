@@ -8,12 +8,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from strongroom.errors import RoomExists, TargetExists
+from strongroom.errors import RoomExists, StrongroomError, TargetExists
 from strongroom.files import DIRECTORY_MODE, directory_descriptor
 from strongroom.home.places import ROOM_FILE
+from strongroom.keystore import forget_keystore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +63,18 @@ def sweep(parent: Path, prefix: str, forget: Callable[[str], None]) -> None:
         except OSError:
             # in use, or not ours to remove: neither hinders the room that is being made
             continue
+
+
+@contextmanager
+def tables_forgotten(keystore: str | None, room_id: str) -> Iterator[None]:
+    """Takes away what a failure leaves in a database elsewhere. What cannot be removed hinders only the next room there."""
+    try:
+        yield
+    except BaseException:
+        if keystore is not None:
+            with suppress(StrongroomError):
+                forget_keystore(keystore, room_id)
+        raise
 
 
 def move_in(site: Path, place: Path) -> None:

@@ -203,7 +203,7 @@ def site(home: StrPath | None, unlock: Unlock) -> Iterator[tuple[Path, RoomFile,
     room = read_room(place)
     check_private(place)
     with ExitStack() as closing:
-        root = unseal(RootFile(place / ROOT_FILE, room.id), unlock)
+        root = unseal(place, RootFile(place / ROOT_FILE, room.id), room, unlock)
         closing.callback(root.close)
         yield place, room, root
 

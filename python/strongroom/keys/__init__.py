@@ -1,5 +1,6 @@
 """Pure rules about keys: their names, what they are bound to, and their lifecycle. No storage, no clock, no crypto."""
 
+from strongroom.keys.backups import BACKUP_KEYS, BACKUP_NAMESPACE, backup_key_name
 from strongroom.keys.binding import context_digest, kek_binding, length_prefixed, mac_key_binding, root_binding
 from strongroom.keys.lifecycle import EDGES, Asker, Edge, Move, Operation, edge, may
 from strongroom.keys.names import (
@@ -26,6 +27,8 @@ from strongroom.keys.periods import (
 from strongroom.keys.scope import check_scope_keys, exact_scope, scope_from, scope_of, scope_text
 
 __all__ = [
+    "BACKUP_KEYS",
+    "BACKUP_NAMESPACE",
     "CLASS_KEY",
     "EDGES",
     "NAMESPACE",
@@ -37,6 +40,7 @@ __all__ = [
     "Move",
     "Operation",
     "Task",
+    "backup_key_name",
     "check_class_name",
     "check_context",
     "check_scope_keys",

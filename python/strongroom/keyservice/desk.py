@@ -15,6 +15,7 @@ from strongroom.keys import Asker, next_date
 from strongroom.keyservice.draft import Draft
 from strongroom.keyservice.keks import Keks
 from strongroom.keyservice.moves import settle
+from strongroom.keyservice.roots import check_root
 from strongroom.model import Lease, Request
 from strongroom.policy import Action, Resource, judge
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from strongroom.keystore import Change, Keystore, Snapshot
     from strongroom.model import Key
     from strongroom.policy import Policy
-    from strongroom.providers import RootFile, SoftwareRoot
+    from strongroom.providers import RootFile, SealedRoot, SoftwareRoot
 
 
 class Desk:
@@ -111,7 +112,13 @@ class Desk:
         """Change the keystore and send the events of it. Raises AuditUnavailable; then whoever comes next sends them first."""
         if self._keystore.snapshot().unsent:
             self._deliver()
-        after = self._keystore.change(decide)
+
+        def checked(snapshot: Snapshot) -> Change:
+            # what an old root would wrap now, nobody could unwrap later
+            check_root(snapshot, self._root)
+            return decide(snapshot)
+
+        after = self._keystore.change(checked)
         self._deliver()
         return after
 
@@ -134,6 +141,13 @@ class Desk:
 
     def _deliver(self) -> None:
         self._keystore.deliver(lambda entries: self._sink.send([entry.line for entry in entries]))
+
+    @contextmanager
+    def _alone_with_root(self) -> Iterator[SealedRoot]:
+        """Hold `root.json` against other writers. Gives the sealed root that this service works with."""
+        with self._root_file.alone():
+            check_root(self._snapshot(), self._root)
+            yield self._root_file.read().at(self._root.version)
 
     def _now(self, snapshot: Snapshot) -> datetime:
         return snapshot.now(utc_now())

@@ -7,8 +7,9 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from strongroom.errors import AuthenticationFailed, KeyUnavailable, RoomTampered
-from strongroom.keys import KeyName, kek_binding
+from strongroom.errors import KeyUnavailable
+from strongroom.keys import KeyName
+from strongroom.keyservice.roots import unwrapped
 
 if TYPE_CHECKING:
     from strongroom.crypto import AesWrappingKey
@@ -34,8 +35,13 @@ class Keks:
             if self._closed:
                 raise KeyUnavailable("this room was closed: open it again")
             if name not in self._keks:
-                self._keks[name] = self._unwrap(record)
+                self._keks[name] = unwrapped(record, self._room_id, self._root)
             return self._keks[name]
+
+    def under(self, root: Root) -> None:
+        """Unwrap with another root from now on: the KEKs themselves stay what they are."""
+        with self._lock:
+            self._root = root
 
     def forget(self, name: KeyName) -> None:
         """Wipe a KEK that may not be used any more."""
@@ -52,14 +58,3 @@ class Keks:
             keks, self._keks = self._keks, {}
         for kek in keks.values():
             kek.close()
-
-    def _unwrap(self, record: VersionRecord) -> AesWrappingKey:
-        if record.wrapped_kek is None:
-            raise RoomTampered(f"key_versions {record.key_id}/{record.version}: it is {record.state} and has no KEK")
-        binding = kek_binding(self._room_id, record.root_version, record.key_id, record.version)
-        try:
-            return self._root.unwrap_kek(record.wrapped_kek, binding)
-        except AuthenticationFailed:
-            raise RoomTampered(
-                f"key_versions {record.key_id}/{record.version}: the wrapped KEK is not one that this room's root has wrapped"
-            ) from None

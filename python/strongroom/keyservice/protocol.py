@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from strongroom.crypto import DataKey, Edk
     from strongroom.keys import KeyName, Task
+    from strongroom.keyservice.exporting import Export
+    from strongroom.keyservice.roots import RootPlan
     from strongroom.keyservice.scheduling import DueTask
     from strongroom.keyservice.ways import WayChange
     from strongroom.keystore import HistoryRecord
-    from strongroom.model import DataClass, Description, Key, Lease, Request, Way
+    from strongroom.model import DataClass, Description, Key, Lease, Request, RootInfo, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +202,26 @@ class KeyService(Protocol):
 
     def history(self, request: Request, key_id: str) -> tuple[HistoryRecord, ...]:
         """Every edge that the versions of a key have gone through, by version and in order. Raises KeyNotFound."""
+        ...
+
+    def root(self, request: Request) -> RootInfo:
+        """The version of the root, and what opens it."""
+        ...
+
+    def rotate_root(self, request: Request, plan: RootPlan) -> RootInfo:
+        """Make a new root, seal it as planned, and put every KEK under it, in one transaction.
+
+        Raises Misuse naming a way into the room that was neither given nor dropped. A crash at any point leaves a room
+        that opens with the secrets of before or of after.
+        """
+        ...
+
+    def export(self, request: Request) -> Export:
+        """What a backup holds, and the materials of the message that may hold it. Raises AuditUnavailable before that."""
+        ...
+
+    def record_verified(self, request: Request, backup: str, epoch: int, state: str) -> None:
+        """Record that a backup of this room was verified."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ The only room that imports SQLAlchemy and, to make a keystore, Alembic.
 
 from strongroom.keystore.anchor import Anchor
 from strongroom.keystore.checking import Findings, check_keystore
+from strongroom.keystore.dump import Dump
+from strongroom.keystore.loading import Glance, glance, load_keystore
 from strongroom.keystore.making import forget_keystore, make_keystore
 from strongroom.keystore.postgres import check_url
 from strongroom.keystore.records import (
@@ -23,7 +25,9 @@ __all__ = [
     "Anchor",
     "CensusRecord",
     "Change",
+    "Dump",
     "Findings",
+    "Glance",
     "HistoryRecord",
     "KeyRecord",
     "Keystore",
@@ -34,5 +38,7 @@ __all__ = [
     "check_keystore",
     "check_url",
     "forget_keystore",
+    "glance",
+    "load_keystore",
     "make_keystore",
 ]

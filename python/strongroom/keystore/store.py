@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from strongroom.errors import KeystoreUnavailable
+from strongroom.keys import mac_key_binding
 from strongroom.keystore import history, outbox
 from strongroom.keystore.anchor import Anchor, Mark, check_progress
 from strongroom.keystore.counters import MAX_WRAPS, WrapCounters, read_counters, start_counter
+from strongroom.keystore.dump import Dump, dump_of
 from strongroom.keystore.engine import Database
 from strongroom.keystore.reading import (
     check_in_force,
@@ -126,6 +128,16 @@ class Keystore:
         """How many wraps were reserved under each key version."""
         with self._database.reading() as connection:
             return read_counters(connection, self._macs)
+
+    def mac_key_under(self, root: Root) -> bytes:
+        """The MAC key, wrapped by another root."""
+        return root.wrap_mac_key(self._macs.key, mac_key_binding(self._room_id, root.version))
+
+    def dump(self) -> Dump:
+        """Everything, verified, for a backup or another database."""
+        with self._lock, self._database.reading() as connection:
+            snapshot, _ = self._verify(connection)
+            return dump_of(connection, self._macs, read_meta(connection, self._room_id), snapshot)
 
     def close(self) -> None:
         """Close the database and wipe the MAC key."""

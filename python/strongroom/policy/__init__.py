@@ -37,6 +37,9 @@ class Action(StrEnum):
     DESCRIBE = "describe"
     CHANGE_WAYS = "change-unlock"
     MAINTAIN = "maintain-keystore"
+    ROTATE_ROOT = "rotate-root"
+    BACK_UP = "back-up"
+    RESTORE_ROOM = "restore-room"
 
 
 @dataclass(frozen=True, slots=True)

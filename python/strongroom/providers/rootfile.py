@@ -15,7 +15,7 @@ from strongroom.files import NOT_OURS, directory_descriptor, write_private
 from strongroom.providers.sealed import Entry, SealedRoot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -105,13 +105,16 @@ class RootFile:
         """Replace it, so that a crash leaves the old content or the new. Only for who holds it `alone`."""
         write_private(self._path, document.content())
 
-    def settle(self, version: int) -> None:
-        """Finish what a crash has left of a rotation: keep the root of `version` alone, unless one is at work now."""
+    def settle(self, version: Callable[[], int]) -> None:
+        """Finish what a crash has left of a rotation: keep the root of `version` alone, unless one is at work now.
+
+        `version` is asked once no rotation can be at work any more.
+        """
         try:
             with self.alone(patience=0):
                 document = self.read()
                 if document.next is not None:
-                    self.write(RootDocument(document.at(version)))
+                    self.write(RootDocument(document.at(version())))
         except (ProviderUnavailable, OSError):
             # at work, or a room that is read and not written: both open as they are
             return

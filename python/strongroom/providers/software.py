@@ -47,6 +47,10 @@ class SoftwareRoot:
         """The MAC key in `wrapped`. Raises AuthenticationFailed unless it was wrapped by this root under this binding."""
         return self._key.unwrap_mac_key(wrapped, binding)
 
+    def backup_key(self) -> AesWrappingKey:
+        """The key that wraps the data keys of backups."""
+        return self._key.backup_key()
+
     def with_way(self, sealed: SealedRoot, seal: Seal) -> SealedRoot:
         """`sealed`, which is this root, with another way in."""
         return sealed.with_way(self._key, seal)

@@ -15,7 +15,20 @@ def commands(parent: click.Group = group, prefix: str = "") -> Iterator[tuple[st
 
 
 ALL = dict(commands())
-NEED_NO_ROOM = {"init", "inspect", "keys", "scopes", "classes", "unlock", "keystore", "bench", "info", "completion"}
+NEED_NO_ROOM = {
+    "init",
+    "inspect",
+    "keys",
+    "scopes",
+    "classes",
+    "unlock",
+    "root",
+    "backup",
+    "keystore",
+    "bench",
+    "info",
+    "completion",
+}
 
 
 @pytest.mark.parametrize("name", SUMMARIES)
@@ -42,7 +55,7 @@ def test_whatever_opens_a_room_takes_every_unlock_option(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_no_option_takes_a_secret(name: str) -> None:
     allowed = {"passphrase_file", "passphrase_fd", "passphrase_command", "key_file", "make_key_file"}
-    allowed |= {f"new_{name}" for name in allowed}
+    allowed |= {f"{which}_{name}" for name in allowed for which in ("new", "also")}
     words = ("passphrase", "password", "secret", "key_file", "words")
     named = {p.name for p in ALL[name].params if p.name and any(word in p.name for word in words)}
     assert named <= allowed

@@ -44,6 +44,7 @@ def examine(unlock: options.Unlock) -> list[Check]:
     return [
         machine.permissions(room),
         machine.unlock_source(given, os.environ),
+        machine.backup(room),
         machine.locked_memory(memory_status()),
         machine.swap(),
         machine.core_dumps(),
