@@ -13,7 +13,8 @@ from torture.publish import committed, publish
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS: tuple[str, ...] = (
-    "bugs", "concurrency", "crash", "differential", "drills", "fuzz", "mutants", "power", "room_files", "secrets", "syscalls",
+    "bugs", "concurrency", "crash", "differential", "drills", "fuzz", "keystore", "mutants",
+    "power", "room_files", "secrets", "syscalls",
 )  # fmt: skip
 
 

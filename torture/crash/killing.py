@@ -63,7 +63,14 @@ def bombard(job: Job, kills: int, dice: random.Random, report: Report) -> None:
     report.found.extend(f"{job.name}, at the end: {complaint}" for complaint in first(job.judge(end)))
 
 
-def run(job: Job, until: float) -> End:
+class Started(Protocol):
+    """What can be run and killed."""
+
+    def start(self) -> subprocess.Popen[str]:
+        """Begin the command."""
+
+
+def run(job: Started, until: float) -> End:
     """Run a job's command, and kill it with SIGKILL after so many seconds unless it has ended by then."""
     process = job.start()
     try:

@@ -16,7 +16,7 @@ from strongroom.errors import KeystoreUnavailable, KeyUnavailable
 from strongroom.keystore.forks import GATE, OwnConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 # a file of SQLite, or the URL of a PostgreSQL database
 Place = Path | str
@@ -36,8 +36,8 @@ class Backend(Protocol):
     def make_engine(self) -> Engine:
         """An engine with connections as DESIGN wants them."""
 
-    def patience(self) -> AbstractContextManager[None]:
-        """Within it, this thread waits for the database so long and no longer."""
+    def patience(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Within it, this thread waits for the database so long and no longer. Gives what says whether that is over."""
 
 
 class Database:
@@ -83,8 +83,8 @@ class Database:
         try:
             with (
                 GATE.inside(),
-                self._backend.patience(),
-                self._begun(begin) as connection,
+                self._backend.patience() as is_over,
+                self._begun(begin, is_over) as connection,
                 connection.get_transaction() or nullcontext(),
             ):
                 yield connection
@@ -96,12 +96,12 @@ class Database:
             cause = getattr(error, "orig", None) or error
             raise KeystoreUnavailable(f"the keystore {self._place} does not answer: {cause}") from error
 
-    def _begun(self, begin: Sequence[str]) -> Connection:
+    def _begun(self, begin: Sequence[str], is_over: Callable[[], bool]) -> Connection:
         """A connection inside a transaction. One that the database has closed meanwhile is replaced, once."""
         try:
             return self._begin(begin)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not error.connection_invalidated or is_over():
                 raise
             return self._begin(begin)
 
@@ -140,9 +140,9 @@ class Sqlite:
             "sqlite://", creator=self._connect, poolclass=QueuePool, pool_timeout=BUSY_SECONDS, hide_parameters=True
         )
 
-    def patience(self) -> AbstractContextManager[None]:
+    def patience(self) -> AbstractContextManager[Callable[[], bool]]:
         """See Backend. SQLite itself gives up after BUSY_SECONDS."""
-        return nullcontext()
+        return nullcontext(lambda: False)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

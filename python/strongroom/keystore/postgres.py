@@ -21,7 +21,7 @@ from sqlalchemy.pool import QueuePool
 from strongroom.errors import KeystoreUnavailable, Misuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from psycopg import Connection
 
@@ -59,12 +59,12 @@ class Postgres:
         return engine
 
     @contextmanager
-    def patience(self) -> Iterator[None]:
+    def patience(self) -> Iterator[Callable[[], bool]]:
         """See Backend."""
         before, alarm = self._own.alarm, Alarm()
         self._own.alarm = alarm
         try:
-            yield
+            yield lambda: alarm.rung
         except SQLAlchemyError as error:
             if alarm.rung:
                 raise KeystoreUnavailable(
