@@ -114,3 +114,26 @@ def test_the_official_sdk_reads_a_room_given_its_kek(room: MadeRoom) -> None:
         name = edk.provider_info[:-20].decode()
         keyring = peer.aes_keyring(offline.kek(name), namespace="strongroom", name=name)
         assert peer.decrypt(message, keyring) == plaintext
+
+
+@pytest.mark.parametrize("suite", [0x0478, 0x0578])
+def test_the_official_sdk_reads_what_was_re_encrypted(room: MadeRoom, suite: int, tmp_path: Path) -> None:
+    """Files and the messages of a tree, small and large, under the version that they were moved to."""
+    source, tree, single = tmp_path / "source", tmp_path / "tree", tmp_path / "single.sr"
+    source.mkdir()
+    plaintexts = {"small": b"small", "empty": b"", "large": os.urandom((9 << 20) + 1)}
+    for name, plaintext in plaintexts.items():
+        (source / name).write_bytes(plaintext)
+    with strongroom.open(room.home, key_file=room.key_file) as opened:
+        opened.encrypt_tree(source, tree, context=CONTEXT)
+        opened.encrypt_file(source / "large", single, context=CONTEXT)
+        key = opened.keys.rotate(opened.keys.list()[0].id)
+        assert opened.reencrypt(tree, to_suite=suite).moved == len(plaintexts)
+        assert opened.reencrypt(single, to_suite=suite).moved == 1
+    name = f"{key.id}/{key.primary}"
+    kek = offline_decrypt.Room(room.home, room.key_file.read_bytes()).kek(name)
+    keyring = peer.aes_keyring(kek, namespace="strongroom", name=name)
+    messages = {single: plaintexts["large"]} | {tree / f"{name}.sr": plaintexts[name] for name in plaintexts}
+    for path, plaintext in messages.items():
+        assert peer.decrypt(path.read_bytes(), keyring, CONTEXT) == plaintext
+        assert crypto.Header.parse(path.read_bytes()).suite == suite

@@ -9,11 +9,11 @@ from strongroom.cli.failures import as_items
 from strongroom.cli.words import count, duration, rate, shown, size
 
 if TYPE_CHECKING:
-    from strongroom.client.results import FileResult, TreeResult
+    from strongroom.client.results import FileResult, ReencryptResult, TreeResult
 
 
-def document(result: FileResult | TreeResult) -> dict[str, object]:
-    """Make the JSON object of a job: the same keys for a file and for a tree, and those that only one of them has."""
+def document(result: FileResult | TreeResult | ReencryptResult) -> dict[str, object]:
+    """Make the JSON object of a job: the same keys for all, and those that only some results have."""
     return {
         "files": getattr(result, "files", 1),
         "directories": getattr(result, "directories", 0),
@@ -27,7 +27,7 @@ def document(result: FileResult | TreeResult) -> dict[str, object]:
         "hard_links": getattr(result, "hard_links", 0),
         "skipped": [{"path": os.fsdecode(path), "why": str(why)} for path, why in getattr(result, "skipped", ())],
         "failures": as_items(getattr(result, "failures", ())),
-    } | {key: getattr(result, key) for key in OF_A_FILE if hasattr(result, key)}
+    } | {key: getattr(result, key) for key in OF_SOME if hasattr(result, key)}
 
 
 def sentence(verb: str, result: FileResult | TreeResult) -> str:
@@ -50,4 +50,4 @@ def skipped(result: FileResult | TreeResult) -> list[str]:
 
 
 SHOWN = 20
-OF_A_FILE = ("frames", "message_id", "data_class", "key_id", "key_version")
+OF_SOME = ("frames", "message_id", "data_class", "key_id", "key_version", "moved", "settled", "others", "dry_run")

@@ -11,7 +11,7 @@ from strongroom import crypto
 from strongroom.client.fileobj import MessageFileWriter, buffered
 from strongroom.client.inspection import room_key
 from strongroom.client.results import FileResult
-from strongroom.errors import Misuse
+from strongroom.errors import Misuse, SourceChanged
 from strongroom.keys import CLASS_KEY
 
 if TYPE_CHECKING:
@@ -71,10 +71,19 @@ def open_file(keys: KeySource, path: Path, mode: str, *, force: bool) -> io.Buff
     if mode == "wb":
         return MessageFileWriter(crypto.MessageWriter(keys.encryption(0), path, force=force), name)
     if mode == "rb":
-        message, materials = _opened(keys, path, None)
-        reader = crypto.RangedReader.open(path, message.header, materials)
-        return buffered(reader, name)
+        return buffered(_ranged(keys, path), name)
     raise Misuse(f"the mode is 'rb' or 'wb', not {mode!r}")
+
+
+def _ranged(keys: KeySource, path: Path, attempts: int = 3) -> crypto.RangedReader:
+    """Ranges of the message that stands now. One that is re-encrypted between its header and its first frame is opened anew."""
+    message, materials = _opened(keys, path, None)
+    try:
+        return crypto.RangedReader.open(path, message.header, materials)
+    except SourceChanged:
+        if attempts == 1:
+            raise
+        return _ranged(keys, path, attempts - 1)
 
 
 def _opened(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from strongroom import crypto
 from strongroom.audit import Tally
-from strongroom.client import figures, files, trees
+from strongroom.client import figures, files, reencryption, trees
 from strongroom.client.aio import twin
 from strongroom.client.classes import Classes
 from strongroom.client.inspection import inspect, room_key
 from strongroom.client.keys import Keys
 from strongroom.client.keysource import KeySource
+from strongroom.client.moving import MovingKeys
 from strongroom.client.parts import in_parts, size_of
 from strongroom.client.results import WhyInfo
 from strongroom.client.root import Root
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from strongroom.client.fileobj import MessageFileWriter
-    from strongroom.client.results import FileResult, MessageInfo, TreeResult
+    from strongroom.client.results import FileResult, MessageInfo, ReencryptResult, TreeResult
     from strongroom.crypto import Control
     from strongroom.keyservice import EmbeddedKeyService, Export
     from strongroom.observe import Meter
@@ -302,6 +303,30 @@ class Room:
         options = trees.Options(resume, force, tuple(include), tuple(exclude))
         return trees.decrypt(keys, src, dst, options, only, control)
 
+    # --- moving to other keys --------------------------------------------------------------------------------------
+
+    def reencrypt(
+        self,
+        path: Path,
+        *,
+        context: Context = None,
+        reason: str | None = None,
+        to_suite: int | None = None,
+        everything: bool = False,
+        rate: int | None = None,
+        dry_run: bool = False,
+        control: Control | None = None,
+    ) -> ReencryptResult:
+        """Move a message file, a tree, or all of them beneath a folder to the key version that encrypts now.
+
+        Each message is decrypted, encrypted with class and context as they are, verified, and takes the place of the
+        old one at once: readers always find one of the two. What is settled is left alone, unless `everything`. `to_suite`
+        also moves what is in another suite. `rate` bounds bytes of plaintext a second. After a crash, call it again.
+        Files that fail are reported together in `PartialFailure` and stay as they were.
+        """
+        keys = MovingKeys(self._materials, self._request(reason), context, to_suite, everything)
+        return reencryption.reencrypt(keys, path, reencryption.Options(rate, dry_run), control)
+
     # --- questions -----------------------------------------------------------------------------------------------
 
     def verify(
@@ -438,6 +463,7 @@ class Room:
     adecrypt_file = twin(decrypt_file)
     aencrypt_tree = twin(encrypt_tree)
     adecrypt_tree = twin(decrypt_tree)
+    areencrypt = twin(reencrypt)
     averify = twin(verify)
 
     # --- inside ----------------------------------------------------------------------------------------------------

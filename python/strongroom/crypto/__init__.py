@@ -3,6 +3,7 @@
 from strongroom._rust import (
     AesWrappingKey,
     Caps,
+    Census,
     Control,
     DataKey,
     DecryptionMaterials,
@@ -29,6 +30,7 @@ from strongroom._rust import (
     bench_messages,
     bench_ranged,
     build_info,
+    census,
     ct_eq,
     decrypt,
     decrypt_into,
@@ -46,6 +48,8 @@ from strongroom._rust import (
     huge_pages_pay,
     memory_status,
     reader_key,
+    reencrypt_file,
+    reencrypt_tree,
     verify_tree,
     writer_key,
 )
@@ -53,6 +57,7 @@ from strongroom._rust import (
 __all__ = [
     "AesWrappingKey",
     "Caps",
+    "Census",
     "Control",
     "DataKey",
     "DecryptionMaterials",
@@ -79,6 +84,7 @@ __all__ = [
     "bench_messages",
     "bench_ranged",
     "build_info",
+    "census",
     "ct_eq",
     "decrypt",
     "decrypt_into",
@@ -96,6 +102,8 @@ __all__ = [
     "huge_pages_pay",
     "memory_status",
     "reader_key",
+    "reencrypt_file",
+    "reencrypt_tree",
     "verify_tree",
     "writer_key",
 ]

@@ -14,11 +14,11 @@ from strongroom.crypto import (
     writer_key,
 )
 from strongroom.errors import LimitExceeded
-from strongroom.keys import CLASS_KEY, KeyName
+from strongroom.keys import CLASS_KEY, KeyName, Operation
 from strongroom.materials.context import check_context, reader_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from strongroom.crypto import Header
@@ -53,34 +53,82 @@ class RoomMaterials:
         """Materials for so many more messages, of `size` plaintext bytes in all, under one lease."""
         pairs = check_context(context)
         key = writer_key((request.principal, request.purpose, data_class), pairs)
+        return self._writer(request, data_class, pairs, key, messages, size, None, ())
+
+    def for_moving(
+        self,
+        request: Request,
+        data_class: str,
+        context: Mapping[str, str],
+        *,
+        to: KeyName,
+        suite: int | None,
+        required: Sequence[str],
+        messages: int,
+        size: int,
+    ) -> EncryptionMaterials:
+        """The same for messages that are moved to the current key version, `to`, whatever leases are left on others.
+
+        `suite` is that of the class unless it is given; `required` names pairs that stay out of the header.
+        """
+        pairs = check_context(context)
+        who = (request.principal, request.purpose, data_class)
+        key = writer_key((*who, str(Operation.REENCRYPT), str(to), suite or 0, *required), pairs)
+        return self._writer(request, data_class, pairs, key, messages, size, suite, required)
+
+    def _writer(
+        self,
+        request: Request,
+        data_class: str,
+        pairs: dict[str, str],
+        key: bytes,
+        messages: int,
+        size: int,
+        suite: int | None,
+        required: Sequence[str],
+    ) -> EncryptionMaterials:
         materials: EncryptionMaterials | None = self.cache.get(key, messages, size)
         if materials is None:
             pairs[CLASS_KEY] = data_class
 
             def lease() -> _Leased:
-                return self._lease_writer(request, data_class, pairs, messages, size)
+                return self._lease_writer(request, data_class, pairs, messages, size, suite, required)
 
             materials = self._fetched(key, messages, size, lease)
         return materials
 
     def for_decryption(
-        self, request: Request, header: Header, context: Mapping[str, str] | None, *, size: int, messages: int = 1
+        self,
+        request: Request,
+        header: Header,
+        context: Mapping[str, str] | None,
+        *,
+        size: int,
+        messages: int = 1,
+        operation: Operation = Operation.DECRYPT,
     ) -> DecryptionMaterials:
         """Materials for so many messages with data keys and context of this header, of `size` bytes in all.
 
-        Every pair in `context` is checked against it.
+        Every pair in `context` is checked against it. What was given out for one operation serves no other.
         """
         header.check_policy(_POLICY)
         whole, only_given = reader_context(header, context)
-        key = reader_key((request.principal, request.purpose), header, only_given)
+        parts: tuple[str, ...] = (request.principal, request.purpose)
+        if operation is not Operation.DECRYPT:
+            parts = (*parts, operation)
+        key = reader_key(parts, header, only_given)
         materials: DecryptionMaterials | None = self.cache.get(key, messages, size)
         if materials is None:
 
             def lease() -> _Leased:
-                return self._lease_reader(request, header, whole, only_given)
+                return self._lease_reader(request, header, whole, only_given, operation)
 
             materials = self._fetched(key, messages, size, lease)
         return materials
+
+    def current_key(self, request: Request, data_class: str, context: Mapping[str, str]) -> KeyName:
+        """The key version under which a message of this class and context would be encrypted now."""
+        return self._service.current_key(request, data_class, context)
 
     def stats(self) -> dict[str, int]:
         """Counters of the cache."""
@@ -124,31 +172,47 @@ class RoomMaterials:
             stacklevel=2,
         )
 
-    def _lease_writer(self, request: Request, name: str, pairs: dict[str, str], messages: int, size: int) -> _Leased:
+    def _lease_writer(
+        self,
+        request: Request,
+        name: str,
+        pairs: dict[str, str],
+        messages: int,
+        size: int,
+        suite: int | None,
+        required: Sequence[str],
+    ) -> _Leased:
         data_class = self._service.data_class(request, name)
         if messages > data_class.max_messages or size > data_class.max_bytes:
             raise LimitExceeded(
                 f"a data key of class {name!r} serves {data_class.max_messages} messages and {data_class.max_bytes}"
                 f" bytes, and {messages} and {size} are asked for at once"
             )
-        signing_key = SigningKey.for_suite(data_class.suite)
+        suite = suite or data_class.suite
+        signing_key = SigningKey.for_suite(suite)
         if signing_key is not None:
             pairs = pairs | {_PUBLIC_KEY: signing_key.public_key}
         generated = self._service.generate_dek(request, name, pairs, key_length=_DATA_KEY_LENGTH)
         materials = EncryptionMaterials(
-            data_class.suite,
+            suite,
             generated.data_key,
             [generated.edk],
             pairs,
             frame_length=data_class.frame_length,
+            required=list(required),
             signing_key=signing_key,
         )
         return _limited(materials, generated.lease, data_class)
 
     def _lease_reader(
-        self, request: Request, header: Header, context: dict[str, str], only_given: dict[str, str]
+        self,
+        request: Request,
+        header: Header,
+        context: dict[str, str],
+        only_given: dict[str, str],
+        operation: Operation,
     ) -> _Leased:
-        unwrapped = self._service.unwrap_dek(request, header.edks, context)
+        unwrapped = self._service.unwrap_dek(request, header.edks, context, operation=operation)
         materials = DecryptionMaterials(header, unwrapped.data_key, required=only_given)
         return _limited(materials, unwrapped.lease, unwrapped.data_class)
 

@@ -3,6 +3,7 @@
 mod buffer;
 mod cache;
 mod cache_key;
+mod census;
 mod control;
 mod error;
 mod file;
@@ -13,7 +14,9 @@ mod machine;
 mod materials;
 mod message;
 mod messages;
+mod pace;
 mod pages;
+mod reencrypt;
 mod stream;
 mod terminal;
 mod tree;
@@ -25,6 +28,8 @@ mod _rust {
     use crate::cache::MaterialsCache;
     #[pymodule_export]
     use crate::cache_key::{reader_key, writer_key};
+    #[pymodule_export]
+    use crate::census::{Census, census};
     #[pymodule_export]
     use crate::control::Control;
     #[pymodule_export]
@@ -48,6 +53,8 @@ mod _rust {
     use crate::messages::{decrypt_many, encrypt_many};
     #[pymodule_export]
     use crate::pages::huge_pages_pay;
+    #[pymodule_export]
+    use crate::reencrypt::{reencrypt_file, reencrypt_tree};
     #[pymodule_export]
     use crate::stream::{IncomingMessage, encrypt_stream};
     #[pymodule_export]

@@ -153,7 +153,7 @@ pub(crate) fn verify_tree(
 }
 
 /// A path as str, bytes or anything with `__fspath__`.
-pub(crate) struct FilePath(PathBuf);
+pub(crate) struct FilePath(pub(crate) PathBuf);
 
 impl<'a, 'py> FromPyObject<'a, 'py> for FilePath {
     type Error = PyErr;
@@ -182,7 +182,7 @@ fn existing(resume: bool, force: bool) -> Result<Existing> {
     }
 }
 
-fn told(py: Python<'_>, mut report: Report) -> TreeReport {
+pub(crate) fn told(py: Python<'_>, mut report: Report) -> TreeReport {
     let failures = std::mem::take(&mut report.failures).into_iter();
     let tell =
         |failure: Failure| (failure.path.as_bytes().to_vec(), to_py(failure.error).into_value(py).into_any());
@@ -190,7 +190,7 @@ fn told(py: Python<'_>, mut report: Report) -> TreeReport {
 }
 
 /// Keys from a Python object, asked under the GIL.
-struct Keys(Py<PyAny>);
+pub(crate) struct Keys(pub(crate) Py<PyAny>);
 
 impl tree::KeySource for Keys {
     fn encryption(&self, usage: Usage) -> Result<Arc<message::EncryptionMaterials>> {
@@ -217,12 +217,12 @@ impl tree::KeySource for Keys {
     }
 }
 
-fn caller(error: PyErr) -> Error {
+pub(crate) fn caller(error: PyErr) -> Error {
     Error::Caller(Box::new(error))
 }
 
 /// What is too much for one data key may not be when it is asked for in parts.
-fn too_many(py: Python<'_>, usage: Usage, error: PyErr) -> Error {
+pub(crate) fn too_many(py: Python<'_>, usage: Usage, error: PyErr) -> Error {
     match usage.messages {
         found @ 2.. if is_a(py, &error, "LimitExceeded") => {
             Error::Limit { what: "messages under one data key", limit: found - 1, found }
@@ -232,7 +232,7 @@ fn too_many(py: Python<'_>, usage: Usage, error: PyErr) -> Error {
 }
 
 /// A header that no key opens is the fault of one file; a key that is denied or does not answer stops the run.
-fn one_files(py: Python<'_>, error: PyErr) -> Error {
+pub(crate) fn one_files(py: Python<'_>, error: PyErr) -> Error {
     let is = |class| is_a(py, &error, class);
     match () {
         () if is("AuthenticationFailed") => Error::Authentication,

@@ -37,6 +37,14 @@ pub struct Edk {
     pub ciphertext: Vec<u8>,
 }
 
+impl Edk {
+    /// The name of the key that wrapped it, if it has the form of raw AES: name ‖ two lengths ‖ nonce.
+    pub fn raw_aes_name(&self) -> Option<&str> {
+        let (rest, _) = self.provider_info.split_last_chunk::<NONCE_LEN>()?;
+        std::str::from_utf8(rest.strip_suffix(&RAW_AES_LENGTHS)?).ok()
+    }
+}
+
 /// The nonce of one AES-GCM operation. Not `Clone`: it is used up.
 #[derive(Debug)]
 pub struct Nonce(pub [u8; 12]);
@@ -45,3 +53,5 @@ pub struct Nonce(pub [u8; 12]);
 pub const TAG_LEN: usize = 16;
 /// Bytes of an AES-GCM nonce.
 pub const NONCE_LEN: usize = 12;
+/// What stands between name and nonce in a raw-AES EDK: tag length 128 bits, nonce length 12 bytes.
+pub(crate) const RAW_AES_LENGTHS: [u8; 8] = [0, 0, 0, 128, 0, 0, 0, 12];

@@ -16,6 +16,7 @@ def commands(parent: click.Group = group, prefix: str = "") -> Iterator[tuple[st
 
 ALL = dict(commands())
 NEED_NO_ROOM = {
+    "census",
     "init",
     "inspect",
     "keys",

@@ -24,7 +24,7 @@ pub fn encrypt(
     control: &Control<'_>,
 ) -> Result<Done> {
     let done = match materials.suite().signature {
-        Some(_) => stream::encrypt(materials, AtStart { source, at: 0 }, Named(target), control)?,
+        Some(_) => stream::encrypt(materials, AtStart::of(source), Named(target), control)?,
         None => encrypt_frames(materials, source, target, control)?,
     };
     match done.plaintext_bytes == source.len() {
@@ -70,7 +70,7 @@ fn encrypt_frames(
 }
 
 /// The header goes out with the first run, so that a small message is one system call.
-fn write_run(target: &AtomicFile, header: &[u8], run: &Run, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_run(target: &AtomicFile, header: &[u8], run: &Run, bytes: &[u8]) -> Result<()> {
     let written = match run.first {
         1 => write_all(target.file(), &mut [IoSlice::new(header), IoSlice::new(bytes)], 0),
         _ => write_all(target.file(), &mut [IoSlice::new(bytes)], header.len() as u64 + run.body_at),
@@ -88,7 +88,7 @@ pub struct MessageFile {
 impl MessageFile {
     /// Reads the header, of which nothing is authentic yet.
     pub fn open(source: SourceFile, caps: &Caps) -> Result<Self> {
-        let (header, _) = read_header(&mut AtStart { source: &source, at: 0 }, caps)?;
+        let (header, _) = read_header(&mut AtStart::of(&source), caps)?;
         Ok(MessageFile { source, header })
     }
 
@@ -191,7 +191,7 @@ impl MessageFile {
         target: Option<&AtomicFile>,
         control: &Control<'_>,
     ) -> Result<Done> {
-        let incoming = Incoming::open(AtStart { source: &self.source, at: 0 }, caps)?;
+        let incoming = Incoming::open(AtStart::of(&self.source), caps)?;
         match target {
             Some(target) => incoming.decrypt(materials, caps, Named(target), control),
             None => incoming.decrypt(materials, caps, io::sink(), control),
@@ -200,9 +200,15 @@ impl MessageFile {
 }
 
 /// Reads a file from its start without moving a shared position. Errors name it.
-struct AtStart<'a> {
+pub(super) struct AtStart<'a> {
     source: &'a SourceFile,
     at: u64,
+}
+
+impl<'a> AtStart<'a> {
+    pub(super) fn of(source: &'a SourceFile) -> Self {
+        AtStart { source, at: 0 }
+    }
 }
 
 impl io::Read for AtStart<'_> {
@@ -214,7 +220,7 @@ impl io::Read for AtStart<'_> {
 }
 
 /// Writes a file whose errors name it.
-struct Named<'a>(&'a AtomicFile);
+pub(super) struct Named<'a>(pub(super) &'a AtomicFile);
 
 impl Write for Named<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -9,6 +9,7 @@ pub mod file;
 pub mod limit;
 pub mod many;
 pub mod ranged;
+pub mod reencrypt;
 mod source;
 mod spare;
 pub mod stream;

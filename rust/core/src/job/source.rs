@@ -101,4 +101,4 @@ pub(super) fn read_header(reader: &mut impl Read, caps: &Caps) -> Result<(Header
     Err(Error::Truncated { offset: bytes.len() as u64 })
 }
 
-const FIRST_READ: usize = 4096;
+pub(super) const FIRST_READ: usize = 4096;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::open;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::key::{DataKey, Edk, NONCE_LEN, Nonce};
+use crate::key::{DataKey, Edk, NONCE_LEN, Nonce, RAW_AES_LENGTHS};
 use crate::primitives::aead::AeadKey;
 use crate::primitives::rng;
 use crate::suite::Aead;
@@ -43,7 +43,7 @@ impl RawAes {
         let tag = self.schedule()?.seal_in_place(Nonce(nonce), &context.serialize(), &mut ciphertext)?;
         forget_calls();
         let ciphertext = [&ciphertext[..], &tag].concat();
-        let provider_info = [name.as_bytes(), &INFO_TAIL, &nonce].concat();
+        let provider_info = [name.as_bytes(), &RAW_AES_LENGTHS, &nonce].concat();
         Ok(Edk { provider_id: namespace.to_owned(), provider_info, ciphertext })
     }
 
@@ -66,13 +66,10 @@ impl RawAes {
 
 /// The nonce of an EDK that this namespace and name have written; `None` for those of others.
 fn nonce(edk: &Edk, namespace: &str, name: &str) -> Option<[u8; NONCE_LEN]> {
-    let rest = edk.provider_info.strip_prefix(name.as_bytes())?.strip_prefix(&INFO_TAIL)?;
+    let rest = edk.provider_info.strip_prefix(name.as_bytes())?.strip_prefix(&RAW_AES_LENGTHS)?;
     let nonce = rest.try_into().ok()?;
     (edk.provider_id == namespace).then_some(nonce)
 }
-
-/// Tag length 128 bits, nonce length 12 bytes.
-const INFO_TAIL: [u8; 8] = [0, 0, 0, 128, 0, 0, 0, 12];
 
 #[cfg(test)]
 mod tests {

@@ -74,11 +74,12 @@ fn one(
     if entry.file().is_some() {
         announce(&[entry], control);
         let message = MessageFile::open(opened.source(&mut opened.root.cursor(), entry)?, &Caps::default())?;
-        let fitting = opened.fitting(entry, message.header())?;
+        let asking = Asking { keys, control };
+        let fitting = opened.fitting(entry, message.header(), asking)?;
         let output = AtomicFile::create(target, replace(existing))?;
-        let message = Message::of_file(message, Asking { keys, control });
-        let done = message.decrypt(size(fitting), Some(&output))?;
-        restore::finish_file(output.file(), fitting, target)?;
+        let message = Message::of_file(message, asking);
+        let done = message.decrypt(size(&fitting), Some(&output))?;
+        restore::finish_file(output.file(), &fitting, target)?;
         output.commit()?;
         control.progress.files_done.fetch_add(1, Ordering::Relaxed);
         (report.files, report.plaintext_bytes, report.message_bytes) =
@@ -318,13 +319,14 @@ impl<'a> Course for Job<'a> {
         if self.existing == Existing::Resume {
             entries.retain(|entry| !self.is_kept(to, entry, &mut group.gathered));
         }
+        let asking = Asking { keys: self.keys, control };
         desk.each(
             entries.into_iter(),
-            Asking { keys: self.keys, control },
+            asking,
             |entry| self.opened.source(from, entry),
-            |entry, header| self.opened.fitting(entry, header),
+            |entry, header| self.opened.fitting(entry, header, asking),
             |entry, message| {
-                match message.and_then(|(fitting, message)| self.file(to, entry, fitting, message)) {
+                match message.and_then(|(fitting, message)| self.file(to, entry, &fitting, message)) {
                     Ok((file, done)) => group.files.push((entry, file, done)),
                     Err(error) => self.fail(entry, error)?,
                 }

@@ -95,7 +95,7 @@ fn announce(files: &[Candidate], control: &Control<'_>) {
 }
 
 /// The run that a journal goes on with, or a new one on what stands.
-fn start(site: &Site, standing: &Standing) -> Result<Run> {
+pub(super) fn start(site: &Site, standing: &Standing) -> Result<Run> {
     // what a finished run has left over is in nobody's way, and must be gone before its journal is
     if standing.past.is_none() {
         site.remove(standing.left_over())?;

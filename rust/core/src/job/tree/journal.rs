@@ -7,7 +7,7 @@
 //! that passes an older output off as finished.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -114,15 +114,26 @@ impl<'a> Journal<'a> {
 
 /// Reads what an earlier run left: every record up to the first that is torn, foreign or not authentic.
 pub(super) fn read(root: &Beneath, keys: &dyn KeySource, control: &Control<'_>) -> Result<Option<Past>> {
+    read_on(root, None, keys, control)
+}
+
+/// Reads what has come since, if the journal goes on that was read before: `past` with the lines of new records added.
+pub(super) fn read_on(
+    root: &Beneath,
+    mut past: Option<Past>,
+    keys: &dyn KeySource,
+    control: &Control<'_>,
+) -> Result<Option<Past>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened =
         root.directory(OWN_DIRECTORY).and_then(|own| rustix::fs::openat(&own, NAME, flags, Mode::empty()));
     let mut file = match opened {
         Ok(fd) => File::from(fd),
-        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOENT) => return Ok(past),
         Err(errno) => return Err(io("open", &called(root), errno)),
     };
-    let mut past: Option<Past> = None;
+    let start = past.as_ref().map_or(0, |past| past.end);
+    file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &called(root)))?;
     while let Some(record) = next_record(&mut file).map_err(Error::io("read", &called(root)))? {
         let number = past.as_ref().map_or(0, |past| past.records);
         let Some((run, mut lines)) = open(&record, number, keys, control)? else { break };
@@ -231,4 +242,5 @@ fn called(root: &Beneath) -> PathBuf {
 /// The journal's name in the tree's own directory.
 pub(super) const NAME: &str = "journal";
 const VERSION: u32 = 1;
-const LEN: usize = 4;
+/// Bytes of the length before a record.
+pub(super) const LEN: usize = 4;

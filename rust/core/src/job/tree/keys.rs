@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{KeySource, is_everyones, one_message};
 use crate::cache::Usage;
+use crate::context::PUBLIC_KEY;
 use crate::error::{Error, Result};
+use crate::job::reencrypt::Moving;
 use crate::message::{DecryptionMaterials, EncryptionMaterials, Header};
 
 /// Materials for the files of a group, in order, each counted once.
@@ -48,6 +50,85 @@ impl<'a> Granted<'a> {
         self.materials = Some(Arc::clone(&materials));
         Ok(materials)
     }
+}
+
+/// Keys for what a re-encrypted tree says of itself, in its manifest and its journal: like those of its manifest.
+pub(super) struct Like<'a> {
+    pub(super) moving: &'a dyn Moving,
+    pub(super) header: Header,
+}
+
+impl KeySource for Like<'_> {
+    fn encryption(&self, usage: Usage) -> Result<Arc<EncryptionMaterials>> {
+        self.moving.encryption(&self.header, usage)
+    }
+
+    fn decryption(&self, header: &Header, usage: Usage) -> Result<Arc<DecryptionMaterials>> {
+        self.moving.decryption(header, usage)
+    }
+}
+
+/// Keys for the messages that a group becomes: one question for all that have class and context in common.
+pub(super) struct Supply<'a> {
+    moving: &'a dyn Moving,
+    /// What is still to come.
+    left: Usage,
+    granted: Option<(Header, Arc<EncryptionMaterials>)>,
+    read: Option<(Header, Arc<DecryptionMaterials>)>,
+}
+
+impl<'a> Supply<'a> {
+    /// For messages of so many plaintext bytes in all. Nothing is asked for until the first is there.
+    pub(super) fn new(moving: &'a dyn Moving, left: Usage) -> Self {
+        Supply { moving, left, granted: None, read: None }
+    }
+
+    pub(super) fn moving(&self) -> &'a dyn Moving {
+        self.moving
+    }
+
+    /// Materials for a message of so many plaintext bytes, with class and context of this header.
+    pub(super) fn writer(&mut self, like: &Header, bytes: u64) -> Result<Arc<EncryptionMaterials>> {
+        let left = self.left;
+        self.left.messages = left.messages.saturating_sub(1);
+        self.left.bytes = left.bytes.saturating_sub(bytes);
+        if let Some((known, materials)) = &self.granted
+            && is_alike(known, like)
+        {
+            return Ok(Arc::clone(materials));
+        }
+        match self.moving.encryption(like, left) {
+            // no data key serves so many: each has one of its own, or what the caller keeps
+            Err(Error::Limit { .. }) if left.messages > 1 => self.moving.encryption(like, one_message(bytes)),
+            materials => {
+                let materials = materials?;
+                self.granted = Some((like.clone(), Arc::clone(&materials)));
+                Ok(materials)
+            }
+        }
+    }
+
+    /// Materials for reading such a message again.
+    pub(super) fn reader(&mut self, header: &Header, bytes: u64) -> Result<Arc<DecryptionMaterials>> {
+        if let Some((known, materials)) = &self.read
+            && share_materials(known, header)
+        {
+            return Ok(Arc::clone(materials));
+        }
+        let usage = Usage { messages: self.left.messages + 1, bytes: self.left.bytes + bytes };
+        let materials = match self.moving.decryption(header, usage) {
+            Err(Error::Limit { .. }) => return self.moving.decryption(header, one_message(bytes)),
+            materials => materials?,
+        };
+        self.read = Some((header.clone(), Arc::clone(&materials)));
+        Ok(materials)
+    }
+}
+
+/// Whether two messages have one class and one context, but for what a signature puts there.
+fn is_alike(a: &Header, b: &Header) -> bool {
+    let own = |(key, _): &(&str, &str)| *key != PUBLIC_KEY;
+    a.context.iter().filter(own).eq(b.context.iter().filter(own))
 }
 
 /// Materials for messages of these headers and lengths: those that share data keys and context share the question.

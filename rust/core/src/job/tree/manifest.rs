@@ -19,6 +19,7 @@ use super::path::{OWN_DIRECTORY, TreePath};
 use super::select::Patterns;
 use super::{KeySource, one_message, quietly};
 use crate::error::{Error, Result};
+use crate::job::source::read_header;
 use crate::job::stream::{self, Incoming};
 use crate::job::{AtomicFile, Replace};
 use crate::message::Caps;
@@ -112,6 +113,13 @@ pub(super) fn read(
     let written = quietly(control, |control| incoming.decrypt(&materials, &caps, &mut writer, control));
     writer.finish(written)?;
     Ok(Some((id, reading.finish()?)))
+}
+
+/// The message id of the manifest that stands, which its header says; nothing of it is authentic.
+pub(super) fn id(root: &Beneath) -> Result<Option<MessageId>> {
+    let Some(mut file) = open(root)? else { return Ok(None) };
+    let (header, _) = read_header(&mut file, &Caps::default())?;
+    message_id(&header.message_id).map(Some)
 }
 
 /// Opens the manifest's file; `None` if there is none.

@@ -8,6 +8,7 @@
 //! what concerns all of them (a full disk, a key that is denied, cancelling) stops the run.
 
 mod beneath;
+mod census;
 mod decrypt;
 mod encrypt;
 mod entry;
@@ -20,11 +21,14 @@ mod lines;
 mod manifest;
 mod opened;
 mod path;
+mod recent;
+mod reencrypt;
 mod restore;
 mod select;
 mod site;
 mod small;
 mod standing;
+mod survey;
 mod sweep;
 mod verify;
 mod walk;
@@ -32,11 +36,13 @@ mod work;
 
 use std::sync::Arc;
 
+pub use census::{Census, Count, Day, Names, Under, Unread, census};
 pub use decrypt::decrypt;
 pub use encrypt::encrypt;
 pub use entry::{Entry, FileEntry, Kind, MessageId};
 pub use manifest::TreeId;
 pub use path::TreePath;
+pub use reencrypt::{ReencryptOptions, reencrypt};
 pub use select::{Patterns, Selection};
 pub use verify::verify;
 

@@ -1,5 +1,6 @@
 //! An encrypted tree open for reading.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -12,7 +13,9 @@ use super::entry::{Entry, Line, MessageId};
 use super::lines::More;
 use super::manifest::{self, Head};
 use super::path::{OWN_DIRECTORY, TreePath};
-use super::{Failure, KeySource, journal, mismatch};
+use super::recent::Recent;
+use super::small::Asking;
+use super::{Failure, KeySource, journal, mismatch, recent};
 use crate::error::{Error, Result};
 use crate::job::file::MessageFile;
 use crate::job::{SourceFile, is_temporary};
@@ -25,8 +28,7 @@ pub(super) struct Opened {
     pub(super) head: Head,
     /// The entries that were asked for, sorted.
     pub(super) entries: Vec<Entry>,
-    /// What a run that is at work, or was killed, says it has put in place of entries, or beside them.
-    recent: HashMap<TreePath, Vec<Entry>>,
+    recent: Recent,
     /// Outputs that the run which wrote the manifest had yet to remove.
     gone: Vec<TreePath>,
     ids: OnceLock<HashMap<MessageId, TreePath>>,
@@ -41,6 +43,7 @@ impl Opened {
         mut wanted: impl FnMut(&Entry) -> (bool, More),
     ) -> Result<Self> {
         let root = Beneath::open(tree)?;
+        let stamps = recent::stamps(&root);
         let mut entries = Vec::new();
         let manifest = manifest::read(&root, keys, control, |entry| {
             let (is_wanted, more) = wanted(&entry);
@@ -50,12 +53,18 @@ impl Opened {
             Ok(more)
         })?;
         let Some((id, head)) = manifest else { return Err(no_manifest(tree)) };
-        let (recent, gone) = match journal::read(&root, keys, control)? {
-            Some(past) if past.run.base == Some(id) => (recent(past.lines), Vec::new()),
-            Some(past) if past.run.leads_to(&head) => (HashMap::new(), gone(past.lines)),
-            _ => Default::default(),
+        let past = journal::read(&root, keys, control)?;
+        let gone = match &past {
+            Some(past) if past.run.base != Some(id) && past.run.leads_to(&head) => gone(&past.lines),
+            _ => Vec::new(),
         };
+        let recent = Recent::of((id, &head), stamps, past);
         Ok(Opened { root, head, entries, recent, gone, ids: OnceLock::new() })
+    }
+
+    /// Whether a path is among the entries.
+    pub(super) fn holds(&self, path: &TreePath) -> bool {
+        self.entries.binary_search_by(|entry| entry.path.cmp(path)).is_ok()
     }
 
     /// Opens what stands for a file's entry.
@@ -74,12 +83,26 @@ impl Opened {
         })
     }
 
-    /// The entry that a message in the place of `entry` fits: the one that the manifest names, or a run in progress.
-    pub(super) fn fitting<'a>(&'a self, entry: &'a Entry, header: &Header) -> Result<&'a Entry> {
+    /// The entry that a message in the place of `entry` fits: the one that the manifest names, or a run in progress. A
+    /// run that is at work has perhaps put it there since the tree was opened, so whatever is unknown is looked up again.
+    pub(super) fn fitting<'a>(
+        &self,
+        entry: &'a Entry,
+        header: &Header,
+        Asking { keys, control }: Asking<'_>,
+    ) -> Result<Cow<'a, Entry>> {
         let id = &header.message_id;
-        let recent = self.recent.get(&entry.path).into_iter().flatten();
-        let fits = |entry: &&Entry| entry.file().is_some_and(|file| *id == file.message_id);
-        std::iter::once(entry).chain(recent).find(fits).ok_or_else(|| self.stranger(id))
+        if entry.file().is_some_and(|file| *id == file.message_id) {
+            return Ok(Cow::Borrowed(entry));
+        }
+        loop {
+            if let Some(found) = self.recent.find(&entry.path, id) {
+                return Ok(Cow::Owned(found));
+            }
+            if !self.recent.look_again(self, keys, control)? {
+                return Err(self.stranger(id));
+            }
+        }
     }
 
     /// Says what a message that does not belong where it stands may be.
@@ -98,7 +121,8 @@ impl Opened {
 
     /// What stands in the encrypted tree and is not of it. Temporary files of a run in progress are nobody's.
     pub(super) fn extras(&self, control: &Control<'_>) -> Result<Vec<Failure>> {
-        let entries = self.entries.iter().chain(self.recent.values().flatten());
+        let recent = self.recent.entries();
+        let entries = self.entries.iter().chain(&recent);
         let outputs = entries.filter_map(Entry::output).chain(self.gone.iter().cloned());
         let named: HashSet<TreePath> = outputs.collect();
         let mut waiting = vec![Vec::new()];
@@ -143,28 +167,17 @@ impl Opened {
     }
 }
 
-fn no_manifest(tree: &Path) -> Error {
+pub(super) fn no_manifest(tree: &Path) -> Error {
     Error::Mismatch(format!(
         "{} has no manifest: it is no encrypted tree, or encrypting it was not finished",
         tree.display()
     ))
 }
 
-/// The entries of a journal whose run has not ended.
-fn recent(lines: Vec<Line>) -> HashMap<TreePath, Vec<Entry>> {
-    let mut recent: HashMap<TreePath, Vec<Entry>> = HashMap::new();
-    for line in lines {
-        if let Line::Entry(entry) = line {
-            recent.entry(entry.path.clone()).or_default().push(entry);
-        }
-    }
-    recent
-}
-
 /// What a run was to remove once its manifest stood: whatever its journal names and the manifest does not is among it.
-fn gone(lines: Vec<Line>) -> Vec<TreePath> {
-    let gone = |line| if let Line::Gone(output) = line { Some(output) } else { None };
-    lines.into_iter().filter_map(gone).collect()
+fn gone(lines: &[Line]) -> Vec<TreePath> {
+    let gone = |line: &Line| if let Line::Gone(output) = line { Some(output.clone()) } else { None };
+    lines.iter().filter_map(gone).collect()
 }
 
 fn is_own(path: &TreePath) -> bool {
@@ -177,7 +190,7 @@ fn is_passing(name: &[u8]) -> bool {
 }
 
 /// Some file systems do not tell types in their directories.
-fn known_type(fd: &std::os::fd::OwnedFd, name: &[u8], told: FileType) -> FileType {
+pub(super) fn known_type(fd: &std::os::fd::OwnedFd, name: &[u8], told: FileType) -> FileType {
     match told {
         FileType::Unknown => rustix::fs::statat(fd, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
             .map_or(told, |stat| FileType::from_raw_mode(stat.st_mode)),

@@ -47,6 +47,14 @@ impl Site {
         Ok(Site { root, own, is_new })
     }
 
+    /// Takes the encrypted tree that stands.
+    pub(super) fn take(root: Beneath) -> Result<Self> {
+        let called = root.called(OWN_DIRECTORY);
+        let own = root.directory(OWN_DIRECTORY).map_err(|errno| beneath::io("open", &called, errno))?;
+        lock(&own, root.path())?;
+        Ok(Site { root, own, is_new: false })
+    }
+
     /// Takes away what `enter` made, as far as nothing is in it: a run that was denied its keys leaves no trace.
     pub(super) fn abandon(self) {
         if self.is_new {

@@ -9,14 +9,16 @@ use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{KeySource, keys, mismatch, one_message};
+use super::keys::{self, Supply};
+use super::{KeySource, mismatch, one_message};
 use crate::error::{Error, Result};
 use crate::job::buffer::{self, Located};
 use crate::job::file::{self, MessageFile};
+use crate::job::reencrypt;
 use crate::job::vectored::{PageBuffer, read_all, write_all};
 use crate::job::{AtomicFile, Done, SourceFile};
 use crate::message::{Caps, DecryptionMaterials, EncryptionMaterials, Header, frame_count};
-use crate::pipeline::Control;
+use crate::pipeline::{Control, Progress};
 use crate::primitives::output::Output;
 
 /// Where one thread has its files before it, a few at a time.
@@ -187,6 +189,87 @@ impl<'a> Message<'a> {
             true => Ok(done),
             false => Err(mismatch("has another length than its manifest names")),
         }
+    }
+}
+
+/// Where a message is made anew beside the desk, and made out again.
+pub(super) struct Beside {
+    message: PageBuffer,
+    check: PageBuffer,
+}
+
+impl Beside {
+    pub(super) fn new() -> Self {
+        Beside { message: PageBuffer::new(ROOM), check: PageBuffer::new(ROOM) }
+    }
+}
+
+impl Message<'_> {
+    /// Re-encrypts into `target`, which is verified afterwards and not yet committed. The plaintext must have `size`
+    /// bytes.
+    pub(super) fn reencrypt(
+        self,
+        size: u64,
+        target: &AtomicFile,
+        supply: &mut Supply<'_>,
+        beside: &mut Beside,
+    ) -> Result<Done> {
+        let Asking { keys, control } = self.asking;
+        let other_length = || mismatch("has another length than its manifest names");
+        let (header, bytes, room, materials) = match self.body {
+            Body::File(message) => {
+                let done = reencrypt::reencrypt(&message, supply.moving(), target, control)?;
+                return if done.plaintext_bytes == size { Ok(done) } else { Err(other_length()) };
+            }
+            Body::Memory { header, bytes, room, materials } => (header, bytes, room, materials),
+        };
+        // 1. what it holds
+        let located = Located::find(&header.outline(), bytes)?;
+        if located.plaintext_len() as u64 != size {
+            return Err(other_length());
+        }
+        let plaintext = room.first(located.plaintext_len());
+        let materials =
+            materials.map_or_else(|| keys.decryption(&header, one_message(bytes.len() as u64)), Ok)?;
+        supply.moving().pace(size)?;
+        buffer::decrypt(
+            &header.outline(),
+            &located,
+            &materials,
+            bytes,
+            Output::from(&mut *plaintext),
+            control,
+        )?;
+        // 2. the same anew
+        let materials = supply.writer(&header, size)?;
+        let len = buffer::encrypted_len(&materials, size)?;
+        let len =
+            usize::try_from(len).map_err(|_| Error::Misuse("a message beyond the address space".into()))?;
+        if len > beside.message.len() {
+            // frames of a few bytes
+            beside.message = PageBuffer::new(len);
+        }
+        let message = beside.message.first(len);
+        let progress = Progress::default();
+        let quiet = Control { progress: &progress, poll: &|| Ok(()), ..*control };
+        let id = buffer::encrypt(&materials, plaintext, Output::from(&mut *message), &quiet)?;
+        // 3. read by a data key that was unwrapped from it, it holds what the old one did
+        let header = Header::parse(message, &Caps::default())?;
+        let located = Located::find(&header.outline(), message)?;
+        let check = beside.check.first(plaintext.len());
+        let materials = supply.reader(&header, len as u64)?;
+        let out = Output::from(&mut *check);
+        buffer::decrypt(&header.outline(), &located, &materials, message, out, &quiet)?;
+        if check != plaintext {
+            return Err(mismatch("could not be read back as it was"));
+        }
+        write(target, message)?;
+        Ok(Done {
+            plaintext_bytes: size,
+            message_bytes: len as u64,
+            frames: located.frames(),
+            message_id: id.to_vec(),
+        })
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Standing {
     pub(super) past: Option<Past>,
     /// By path, all that may stand there, the latest last.
     known: BTreeMap<TreePath, Vec<Entry>>,
+    /// Those of them that the manifest does not name.
+    planned: HashSet<TreePath>,
     /// Outputs that nothing will name once the next manifest stands.
     gone: Vec<TreePath>,
 }
@@ -69,7 +71,13 @@ impl Standing {
     fn learn(&mut self, lines: Vec<Line>) {
         for line in lines {
             match line {
-                Line::Entry(entry) => self.known.entry(entry.path.clone()).or_default().push(entry),
+                Line::Entry(entry) => {
+                    let entries = self.known.entry(entry.path.clone()).or_default();
+                    if entries.is_empty() {
+                        self.planned.insert(entry.path.clone());
+                    }
+                    entries.push(entry);
+                }
                 Line::Gone(output) => self.gone.push(output),
             }
         }
@@ -85,6 +93,16 @@ impl Standing {
         let from = self.known.range(directory.clone()..);
         let near = from.take_while(|(path, _)| path.as_bytes().starts_with(directory.as_bytes()));
         near.filter(|(path, _)| path.is_within(directory)).filter_map(|(_, entries)| entries.last())
+    }
+
+    /// Every path, with all that may stand there, the latest last.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&TreePath, &[Entry])> {
+        self.known.iter().map(|(path, entries)| (path, entries.as_slice()))
+    }
+
+    /// Whether only a journal names this path: its output may have no name yet.
+    pub(super) fn is_planned(&self, path: &TreePath) -> bool {
+        self.planned.contains(path)
     }
 
     /// All outputs that an earlier run may have made.

@@ -78,9 +78,9 @@ fn check(
         group.into_iter(),
         asking,
         |entry| opened.source(cursor, entry),
-        |entry, header| opened.fitting(entry, header),
+        |entry, header| opened.fitting(entry, header, asking),
         |entry, message| {
-            let outcome = message.and_then(|(fitting, message)| message.decrypt(size(fitting), None));
+            let outcome = message.and_then(|(fitting, message)| message.decrypt(size(&fitting), None));
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             match outcome {
                 Ok(done) => found.message_bytes += done.message_bytes,

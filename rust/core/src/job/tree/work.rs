@@ -238,7 +238,7 @@ fn open_source(from: &mut Cursor<'_>, path: &TreePath) -> Result<(SourceFile, Fa
 }
 
 /// The file that stands for a path, if one does.
-fn source_of(to: &mut Cursor<'_>, path: &TreePath) -> Option<SourceFile> {
+pub(super) fn source_of(to: &mut Cursor<'_>, path: &TreePath) -> Option<SourceFile> {
     let output = path.file_output();
     let file = to.open(&output).ok()?;
     SourceFile::of(file, &to.called(&output)).ok()
