@@ -127,6 +127,19 @@ class Lease:
     seconds: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceCount:
+    """What a census counted at a place: messages, bytes and files by key id and version.
+
+    Unless it is `complete`, it does not say of any version that nothing stands under it.
+    """
+
+    place: str
+    taken: datetime
+    complete: bool
+    counts: Mapping[tuple[str, int], tuple[int, int, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a room holds: every data class by name, and every key with its versions by creation."""

@@ -335,6 +335,25 @@ def test_the_commands(room, source, tmp_path) -> None:
     assert (several.returncode, document["settled"], len(document["failures"])) == (3, 41, 1)
 
 
+def test_data_is_moved_counted_and_its_version_destroyed(room, source, tmp_path) -> None:
+    tree = tmp_path / "tree"
+    room.encrypt_tree(source, tree)
+    key = room.keys.list()[0].id
+    rotate(room)
+    room.keys.compromise(key, 1, reason="test")
+    room.census([tree])
+    with pytest.raises(KeyStateForbids, match="42 messages"):
+        room.keys.destroy(key, 1, reason="test")
+    assert room.reencrypt(tree).moved == 41
+    with pytest.raises(KeyStateForbids, match="42 messages"):
+        room.keys.destroy(key, 1, reason="test")
+    assert strongroom_command("census", tree, home=tmp_path).returncode == 0
+    assert room.keys.destroy(key, 1, reason="test").versions[0].state is KeyState.DESTROY_SCHEDULED
+    place = f"{os.uname().nodename}:{tree}"
+    assert strongroom_command("census", "--forget", place, home=tmp_path).returncode == 0
+    assert strongroom_command("census", "--forget", place, home=tmp_path).returncode == 2
+
+
 def test_a_census_that_could_not_read_all_is_incomplete(room, source, tmp_path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

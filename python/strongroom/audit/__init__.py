@@ -7,6 +7,8 @@ from strongroom.audit.counting import Tally
 from strongroom.audit.events import (
     BackupCreated,
     BackupVerified,
+    CensusForgotten,
+    CensusTaken,
     ClassChanged,
     ClassCreated,
     Denied,
@@ -34,6 +36,8 @@ from strongroom.audit.sink import Head, JsonLinesSink, Sink
 __all__ = [
     "BackupCreated",
     "BackupVerified",
+    "CensusForgotten",
+    "CensusTaken",
     "ClassChanged",
     "ClassCreated",
     "Denied",

@@ -213,6 +213,26 @@ class KeyStateChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CensusTaken(Event):
+    """What stands under the room's keys at a place was counted, from headers, and all of it or not."""
+
+    name: ClassVar[str] = "census-taken"
+    place: str
+    messages: int
+    bytes: int
+    files: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CensusForgotten(Event):
+    """A place does not count any more."""
+
+    name: ClassVar[str] = "census-forgotten"
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnlockChanged(Event):
     """Ways into the room are about to be added or removed: each by its kind and id."""
 

@@ -13,7 +13,7 @@ SUMMARIES = {
     "verify": "Authenticate a file or a directory, write nothing.",
     "inspect": "Show what the header of a message says; needs no key.",
     "why": "Show which key a file needs, and whether you may use it.",
-    "census": "Count messages, bytes and files by key, from headers alone; needs no key.",
+    "census": "Count messages, bytes and files by key, from headers alone.",
     "reencrypt": "Move files, directories and folders of both to the current key version.",
     "classes": "List, show, create and change data classes.",
     "scopes": "Register and list scopes, such as tenants: each has a key of its own.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from strongroom import crypto
 from strongroom.client.results import CensusCount, PlaceCensus
 from strongroom.keys import CLASS_KEY, NAMESPACE, KeyName
+from strongroom.model import PlaceCount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +39,16 @@ def census(path: Path, control: Control | None = None) -> PlaceCensus:
         unread=tuple((os.fsdecode(path), error) for path, error in counted.unread),
         seconds=time.perf_counter() - start,
     )
+
+
+def to_record(counted: PlaceCensus) -> PlaceCount:
+    """What the keystore remembers of a census."""
+    counts: dict[tuple[str, int], tuple[int, int, int]] = {}
+    for row in counted.counts:
+        if row.key_id is not None and row.version is not None:
+            messages, size, files = counts.get((row.key_id, row.version), (0, 0, 0))
+            counts[row.key_id, row.version] = (messages + row.messages, size + row.bytes, files + row.files)
+    return PlaceCount(place=counted.place, taken=counted.taken, complete=counted.complete, counts=counts)
 
 
 def place_of(path: Path) -> str:

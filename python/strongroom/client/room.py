@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strongroom import crypto
 from strongroom.audit import Tally
-from strongroom.client import figures, files, reencryption, trees
+from strongroom.client import census, figures, files, reencryption, trees
 from strongroom.client.aio import twin
 from strongroom.client.classes import Classes
 from strongroom.client.inspection import inspect, room_key
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from strongroom.client.fileobj import MessageFileWriter
-    from strongroom.client.results import FileResult, MessageInfo, ReencryptResult, TreeResult
+    from strongroom.client.results import FileResult, MessageInfo, PlaceCensus, ReencryptResult, TreeResult
     from strongroom.crypto import Control
     from strongroom.keyservice import EmbeddedKeyService, Export
     from strongroom.observe import Meter
@@ -327,6 +327,23 @@ class Room:
         keys = MovingKeys(self._materials, self._request(reason), context, to_suite, everything)
         return reencryption.reencrypt(keys, path, reencryption.Options(rate, dry_run), control)
 
+    def census(
+        self, paths: Sequence[Path], *, reason: str | None = None, control: Control | None = None
+    ) -> tuple[PlaceCensus, ...]:
+        """Count messages by class, key version and suite at each path, from headers alone, and remember the counts.
+
+        A key version can be destroyed once the last census of every place says that nothing stands under it. One that could
+        not read everything does not say so.
+        """
+        taken = tuple(census.census(path, control) for path in paths)
+        for place in taken:
+            self._service.record_census(self._request(reason), census.to_record(place))
+        return taken
+
+    def forget_census(self, place: str, *, reason: str | None = None) -> None:
+        """Forget a place, `host:absolute path`, that is no more. Raises `Misuse` if it was never counted."""
+        self._service.forget_census(self._request(reason), place)
+
     # --- questions -----------------------------------------------------------------------------------------------
 
     def verify(
@@ -463,6 +480,7 @@ class Room:
     adecrypt_file = twin(decrypt_file)
     aencrypt_tree = twin(encrypt_tree)
     adecrypt_tree = twin(decrypt_tree)
+    acensus = twin(census)
     areencrypt = twin(reencrypt)
     averify = twin(verify)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from strongroom.keyservice.scheduling import DueTask
     from strongroom.keyservice.ways import WayChange
     from strongroom.keystore import HistoryRecord
-    from strongroom.model import DataClass, Description, Key, Lease, Request, RootInfo, Way
+    from strongroom.model import DataClass, Description, Key, Lease, PlaceCount, Request, RootInfo, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +178,14 @@ class KeyService(Protocol):
         self, request: Request, tasks: frozenset[Task]
     ) -> tuple[tuple[DueTask, ...], tuple[tuple[DueTask, Exception], ...]]:
         """Rotate and destroy what is due now, as far as `tasks` says: what was done, and what failed and why."""
+        ...
+
+    def record_census(self, request: Request, counted: PlaceCount) -> None:
+        """Remember what was counted at a place, instead of what was counted there before."""
+        ...
+
+    def forget_census(self, request: Request, place: str) -> None:
+        """Forget a place that is no more, so that its age stops no destruction. Raises Misuse if it was never counted."""
         ...
 
     def describe(self, request: Request) -> Description:

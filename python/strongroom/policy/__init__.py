@@ -34,6 +34,7 @@ class Action(StrEnum):
     DESTROY = "destroy"
     RESTORE = "restore"
     ERASE = "erase"
+    COUNT = "record-census"
     DESCRIBE = "describe"
     CHANGE_WAYS = "change-unlock"
     MAINTAIN = "maintain-keystore"

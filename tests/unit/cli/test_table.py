@@ -16,7 +16,6 @@ def commands(parent: click.Group = group, prefix: str = "") -> Iterator[tuple[st
 
 ALL = dict(commands())
 NEED_NO_ROOM = {
-    "census",
     "init",
     "inspect",
     "keys",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,23 +21,53 @@ if TYPE_CHECKING:
 
 
 @click.command("census")
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path())
+@click.option("--no-record", is_flag=True, help="Count only; opens no room.")
+@click.option("--forget", metavar="PLACE", multiple=True, help="Forget HOST:PATH, which is no more; repeatable.")
 @click.option("--svg", type=click.Path(), metavar="FILE", help="Draw what stands under each key by its age.")
+@options.why_options
 @options.job_options
 @options.json_option
+@options.unlock_options
 @click.pass_context
-def command(ctx: click.Context, *, paths: tuple[str, ...], svg: str | None, job: options.Job) -> None:
-    """Count messages, bytes and files by key, from headers alone; needs no key.
+def command(
+    ctx: click.Context,
+    *,
+    paths: tuple[str, ...],
+    no_record: bool,
+    forget: tuple[str, ...],
+    svg: str | None,
+    why: options.Why,
+    job: options.Job,
+    unlock: options.Unlock,
+) -> None:
+    """Count messages, bytes and files by key, from headers alone.
 
-    Beneath PATH no link is followed. What cannot be read is named, and leaves the census incomplete: it may hold anything.
+    The counts are remembered: a key version goes only when the last census of every place found nothing under it. Beneath
+    PATH no link is followed. What cannot be read is named, and leaves the census incomplete: it may hold anything.
     """
     import strongroom
     from strongroom.client.census import census
 
+    if not paths and not forget:
+        raise click.UsageError("Missing argument 'PATH...'.")
     report: Report = ctx.obj
     control = strongroom.Control(workers=job.workers)
-    with shown_progress("count", wanted=not (job.quiet or job.no_progress or report.json)) as show:
-        places = jobs.run(lambda: [census(path, control) for path in paths], control, show)
+    with (
+        ExitStack() as opened,
+        shown_progress("count", wanted=not (job.quiet or job.no_progress or report.json)) as show,
+    ):
+        room = None if no_record else opened.enter_context(unlock.open(why.purpose))
+        if room is not None:
+            for place in forget:
+                room.forget_census(place, reason=why.reason)
+
+        def work() -> Sequence[PlaceCensus]:
+            if room is None:
+                return [census(path, control) for path in paths]
+            return room.census(paths, reason=why.reason, control=control)
+
+        places = jobs.run(work, control, show)
     if svg is not None:
         Path(svg).write_text(ages.draw(counts_of(places)), "utf-8")
     report.result(document(places), lines(places))
