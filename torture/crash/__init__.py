@@ -1,7 +1,7 @@
 """SIGKILL at random instants: nothing under its name is ever half, and whoever goes on gets there.
 
-Trees are encrypted and decrypted with `--resume` over what earlier runs left, while sources change between runs; rooms
-are made; keys and roots are rotated; backups are made and restored.
+Trees are encrypted and decrypted with `--resume` over what earlier runs left, while sources change between runs, and
+re-encrypted after rotations; rooms are made; keys and roots are rotated; backups are made and restored.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 from torture.crash.controls import (
     control_backup,
     control_init,
+    control_moved,
     control_restore,
     control_root,
     control_rotate,
     control_tree,
 )
 from torture.crash.killing import bombard
+from torture.crash.moving import ReencryptTree
 from torture.crash.recovery import Back, Restore, RotateRoot
 from torture.crash.rooms import Init, Rotate
 from torture.crash.sources import Source
@@ -59,6 +61,13 @@ def kill_decrypt(place: Place, dice: random.Random, options: argparse.Namespace,
     """Trees being decrypted."""
     job = DecryptTree(place, source(place, dice, options))
     kill_tree(job, dice, options, report)
+
+
+def kill_reencrypt(place: Place, dice: random.Random, options: argparse.Namespace, report: Report) -> None:
+    """Trees being moved to another key version."""
+    job = ReencryptTree(place, source(place, dice, options))
+    kill_tree(job, dice, options, report)
+    control_moved(job, report)
 
 
 def kill_tree(job: EncryptTree | DecryptTree, dice: random.Random, options: argparse.Namespace, report: Report) -> None:
@@ -117,6 +126,7 @@ def source(place: Place, dice: random.Random, options: argparse.Namespace) -> So
 JOBS = {
     "encrypt": kill_encrypt,
     "decrypt": kill_decrypt,
+    "reencrypt": kill_reencrypt,
     "init": kill_init,
     "rotate": kill_rotate,
     "root": kill_root,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture.crash.killing import End, run
+from torture.crash.moving import ReencryptTree
 from torture.crash.recovery import Back, Restore, RotateRoot
 from torture.crash.rooms import Init, Rotate
 from torture.crash.trees import DecryptTree, EncryptTree
@@ -36,6 +37,17 @@ def control_tree(job: Tree, dice: random.Random, report: Report) -> None:
             report.controls[f"{job.name}: {name}"] = any(job.judge(DONE))
     with as_before(job.target):
         report.controls[f"{job.name}: a writer that gives the name first"] = is_caught(Careless(job), dice)
+
+
+def control_moved(job: ReencryptTree, report: Report) -> None:
+    """A message that was left where it was, and one that was moved without a word in the manifest."""
+    with as_before(job.target):
+        before = {path: path.read_bytes() for path in files(job.target)}
+        job.prepare(1.0)
+        run(job, PATIENCE)
+        path = next(path for path in sorted(before) if path.suffix == ".sr" and ".strongroom" not in path.parts)
+        put(path, before[path])
+        report.controls[f"{job.name}: a message under the old version"] = any(job.judge(DONE))
 
 
 def control_init(job: Init, report: Report) -> None:
