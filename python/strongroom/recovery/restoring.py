@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom.audit import JsonLinesSink, OwnerChanged, RoomRestored, Who
+from strongroom.crypto import ct_eq
 from strongroom.errors import RoomTampered
 from strongroom.files import DIRECTORY_MODE, create_private, sync_directory
 from strongroom.home import (
@@ -83,7 +84,8 @@ def prove(site: Path, root: SoftwareRoot, contents: Contents, owner: str) -> int
             snapshot, dump = keystore.snapshot(), keystore.dump()
         finally:
             keystore.close()
-    if owner == contents.dump.owner and dump.digest != contents.dump.digest:
+    digest, said_digest = dump.digest.encode(), contents.dump.digest.encode()
+    if owner == contents.dump.owner and not ct_eq(digest, said_digest):
         raise RoomTampered(f"the backup restores to the state {dump.digest}, and says {contents.dump.digest}")
     if dump.rows != contents.dump.rows:
         raise RoomTampered("the keystore that was restored does not hold what the backup does")
