@@ -78,7 +78,7 @@ NEXT_STEPS = {
     "room.not-found": "make one with `strongroom init`, or name it with --home",
     "room.exists": "it is left as it is; name another place with --home",
     "key.not-found": "`strongroom why FILE` shows which key it needs",
-    "key.state": "`strongroom why FILE` shows the state of its key",
+    "key.state": "`strongroom keys show KEY_ID` tells how it came to that",
     "authentication": "the data, its context or its key is not what it was encrypted with; nothing was written",
     "format.truncated": "fetch it again from where it came from",
     "format.malformed": "it is damaged or not a message; `strongroom inspect FILE` shows what can be read",

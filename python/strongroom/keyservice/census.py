@@ -23,7 +23,7 @@ def check_unreferenced(snapshot: Snapshot | None, record: VersionRecord, data_cl
     live = [counted for counted in snapshot.census if is_of(counted, record) and counted.messages] if snapshot else []
     if live:
         where = ", ".join(f"{counted.messages:,} messages at {counted.place}" for counted in live[:SHOWN])
-        raise refusal(record, f"the last census found {where}: re-encrypt them, and count again")
+        raise refusal(record, f"the last census found {where}: move them with `strongroom reencrypt`, and count again")
     oldest = now - timedelta(seconds=data_class.census_age)
     stale = sorted(place for place, taken in places.items() if taken < oldest)
     if stale:

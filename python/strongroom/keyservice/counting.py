@@ -71,9 +71,17 @@ def recount(snapshot: Snapshot, who: Who, counted: PlaceCount, now: datetime) ->
             )
             for (key_id, version), (messages, size, files) in rows.items()
         ),
-        recounted=(counted.place,),
+        recounted=(counted.place, *within(snapshot, counted)),
         outbox=told(event),
     )
+
+
+def within(snapshot: Snapshot, counted: PlaceCount) -> tuple[str, ...]:
+    """The places that a whole count of a directory has covered as well: what was counted there before is out of date."""
+    if not counted.complete:
+        return ()
+    beneath = counted.place.rstrip("/") + "/"
+    return tuple({record.place for record in snapshot.census if record.place.startswith(beneath)})
 
 
 def told(event: Event) -> tuple[OutboxEntry, ...]:

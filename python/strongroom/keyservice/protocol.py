@@ -181,7 +181,7 @@ class KeyService(Protocol):
         ...
 
     def record_census(self, request: Request, counted: PlaceCount) -> None:
-        """Remember what was counted at a place, instead of what was counted there before."""
+        """Remember what was counted at a place, instead of what was counted there, and if it was whole beneath it, before."""
         ...
 
     def forget_census(self, request: Request, place: str) -> None:

@@ -53,6 +53,19 @@ def test_an_incomplete_census_says_nothing(service: EmbeddedKeyService, key_id: 
         service.forget_census(REQUEST, "host:/data")
 
 
+@pytest.mark.parametrize(
+    ("place", "complete", "left"),
+    [("host:/", True, 0), ("host:/data", True, 0), ("host:/dat", True, 3), ("host:/", False, 3), ("other:/", True, 3)],
+)
+def test_a_whole_count_of_a_directory_replaces_those_of_places_in_it(
+    service: EmbeddedKeyService, key_id: str, place: str, complete: bool, left: int
+) -> None:
+    service.record_census(REQUEST, counted(key_id, 3, place="host:/data/a.sr"))
+    service.record_census(REQUEST, counted(key_id, 0, place=place, complete=complete))
+    rows = service._keystore.snapshot().census
+    assert sum(row.messages for row in rows if row.key_id == key_id) == left
+
+
 def test_keys_of_other_rooms_are_not_remembered(service: EmbeddedKeyService, key_id: str) -> None:
     strangers = {("f" * 32, version): (1, 1, 1) for version in range(1, 100)}
     service.record_census(
