@@ -140,14 +140,14 @@ def handler(*_):
             said.append("Misuse")
 signal.signal(signal.SIGALRM, handler)
 import fcntl
-import strongroom.keyservice.embedded as embedded
+import strongroom.keyservice.moves as moves
 interrupted_at(os, "fdatasync")
 interrupted_at(fcntl, "flock")
-interrupted_at(embedded, "key_of")
+interrupted_at(moves, "rotate")
 with strongroom.open(home, key_file=key_file) as room:
     key = room.keys.list()[0].id
     calls = {"encrypt": lambda: room.encrypt(b"1", context={"a": "1"}), "rotate": lambda: room.keys.rotate(key)}
-    for what, point in (("encrypt", "fdatasync"), ("encrypt", "flock"), ("rotate", "flock"), ("rotate", "key_of")):
+    for what, point in (("encrypt", "fdatasync"), ("encrypt", "flock"), ("rotate", "flock"), ("rotate", "rotate")):
         armed.append(point)
         calls[what]()
         room._materials.close()

@@ -126,6 +126,26 @@ def test_every_failure_is_named(room, source, tree, tmp_path):
     assert not (tmp_path / "back" / "two").exists()
 
 
+def test_a_damaged_signed_file_stops_no_other(room, tmp_path):
+    # signed files of more than a run go through threads of their own, which stop each other
+    room.classes.create("signed", suite=0x0578, reason="test")
+    names = [f"{number}" for number in range(5)]
+    (tmp_path / "large").mkdir()
+    for name in names:
+        (tmp_path / "large" / name).write_bytes(os.urandom(3 << 20))
+    tree = tmp_path / "signed"
+    room.encrypt_tree(tmp_path / "large", tree, data_class="signed", reason="test")
+    damaged = bytearray((tree / "1.sr").read_bytes())
+    damaged[1_500_000] ^= 1
+    (tree / "1.sr").write_bytes(damaged)
+    with pytest.raises(PartialFailure) as verified:
+        room.verify(tree, reason="test")
+    assert [(path, type(error)) for path, error in verified.value.failures] == [("1", AuthenticationFailed)]
+    with pytest.raises(PartialFailure):
+        room.decrypt_tree(tree, tmp_path / "back", reason="test")
+    assert sorted(os.listdir(tmp_path / "back")) == [name for name in names if name != "1"]
+
+
 def test_an_edk_that_opens_nothing_fails_its_file_alone(room, tree):
     message = bytearray((tree / "two.sr").read_bytes())
     edk = crypto.Header.parse(message).edks[0].ciphertext

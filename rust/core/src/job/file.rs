@@ -24,7 +24,9 @@ pub fn encrypt(
     control: &Control<'_>,
 ) -> Result<Done> {
     let done = match materials.suite().signature {
-        Some(_) => stream::encrypt(materials, AtStart::of(source), Named(target), control)?,
+        // a stream that fails cancels what it shares, and the files beside this one share its progress
+        Some(_) => control
+            .apart(|control| stream::encrypt(materials, AtStart::of(source), Named(target), control))?,
         None => encrypt_frames(materials, source, target, control)?,
     };
     match done.plaintext_bytes == source.len() {
@@ -128,7 +130,7 @@ impl MessageFile {
             (Content::Framed(frame_length), None) => {
                 self.decrypt_frames(frame_length, materials, target, control)
             }
-            _ => self.decrypt_in_order(materials, caps, target, control),
+            _ => control.apart(|control| self.decrypt_in_order(materials, caps, target, control)),
         }
     }
 

@@ -49,6 +49,24 @@ impl Control<'_> {
         }
     }
 
+    /// Runs a job that may fail without stopping those beside it. It is cancelled with them, and its progress is theirs.
+    pub fn apart<T>(&self, job: impl FnOnce(&Control<'_>) -> Result<T>) -> Result<T> {
+        let progress = Progress::default();
+        let forward = || {
+            self.progress
+                .bytes_done
+                .fetch_add(progress.bytes_done.swap(0, Ordering::Relaxed), Ordering::Relaxed)
+        };
+        let poll = || {
+            forward();
+            self.check()?;
+            (self.poll)()
+        };
+        let outcome = job(&Control { workers: self.workers, progress: &progress, poll: &poll });
+        forward();
+        outcome
+    }
+
     /// Tells that this many plaintext bytes are done.
     pub fn advance(&self, bytes: usize) {
         self.progress.bytes_done.fetch_add(bytes as u64, Ordering::Relaxed);
