@@ -233,7 +233,7 @@ class KeystoreMoved(KeystoreUnavailable):
 
     code = "unavailable.keystore-moved"
 
-    def __init__(self, message: str, moved_to: str) -> None:
+    def __init__(self, message: str, moved_to: str = "") -> None:
         super().__init__(message)
         self.moved_to = moved_to
 
