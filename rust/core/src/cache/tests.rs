@@ -238,6 +238,45 @@ fn the_least_recently_used_entry_makes_room() {
     assert_eq!((stats.entries, stats.evictions, stats.distinct_evicted), (3, 17, 3));
 }
 
+/// Several caches, since one alone may guess right.
+#[test]
+fn the_oldest_makes_room_whether_it_was_put_or_hit_then() {
+    for _ in 0..10 {
+        let cache = Cache::new(8);
+        (1..=8).for_each(|name| drop(cache.insert([name; 32], 0, ONE, name, ROOMY)));
+        cache.insert([9; 32], 0, ONE, 9, ROOMY);
+        assert_eq!(retired(&cache), [(1, ONE)], "put first");
+        for name in 2..=8 {
+            assert!(cache.get(&[name; 32], 0, ONE).is_some());
+        }
+        cache.insert([10; 32], 0, ONE, 10, ROOMY);
+        assert_eq!(retired(&cache), [(9, ONE)], "put last, and hit by nobody");
+    }
+}
+
+#[test]
+fn expirations_are_counted_wherever_they_are_noticed() {
+    let cache = Cache::new(4);
+    for name in 1..=3 {
+        cache.insert([name; 32], 0, ONE, name, Limits { max_age_ns: u64::from(name), ..ROOMY });
+    }
+    assert!(cache.get(&[1; 32], 1, ONE).is_none());
+    assert_eq!(cache.stats().expirations, 1, "by whoever asks");
+    cache.expire(2);
+    cache.expire(3);
+    assert_eq!((cache.stats().expirations, cache.stats().entries), (3, 0), "by the clock");
+}
+
+#[test]
+fn only_a_full_cache_looks_for_what_has_expired() {
+    let cache = Cache::new(2);
+    cache.insert([1; 32], 0, ONE, 1, AGE_100);
+    cache.insert([2; 32], 200, ONE, 2, ROOMY);
+    assert_eq!((retired(&cache), cache.stats().entries), (vec![], 2));
+    cache.insert([3; 32], 200, ONE, 3, ROOMY);
+    assert_eq!(retired(&cache), [(1, ONE)]);
+}
+
 #[test]
 fn expired_entries_go_before_used_ones_do() {
     let cache = Cache::new(2);

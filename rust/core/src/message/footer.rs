@@ -66,5 +66,6 @@ mod tests {
             assert_eq!(footer.len(), SIGNED_FOOTER_LEN);
             assert_eq!(read(&footer, 0).unwrap().len(), 103);
         }
+        assert_eq!(MAX_FOOTER_LEN, 2 + 0xFFFF);
     }
 }

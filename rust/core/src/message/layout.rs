@@ -228,6 +228,7 @@ mod tests {
         assert_eq!(Body::of_len(40 + 101, 100), None);
         assert_eq!(Body::of_len(40 + 131, 100), None);
         assert!(Body::of_len(40 + 132, 100).is_some());
+        assert_eq!(MAX_FRAMES, 0xFFFF_FFFE);
         let most = u64::from(MAX_FRAMES);
         assert!(frame_count(most + 1, 1).is_err());
         assert_eq!(frame_count(most, 1).unwrap(), MAX_FRAMES);
