@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::beneath::{Beneath, io};
-use super::entry::{Line, MessageId, hex, malformed, to_line, unhex};
+use super::entry::{Entry, Line, MessageId, hex, malformed, to_line, unhex};
 use super::manifest::{Head, TreeId};
 use super::path::OWN_DIRECTORY;
 use super::{KeySource, one_message, quietly};
@@ -96,6 +96,19 @@ impl<'a> Journal<'a> {
         next.record += 1;
         next.at += record.len() as u64;
         Ok(())
+    }
+
+    /// Appends entries as one record, durably; nothing if there are none.
+    pub(super) fn append_entries<'e>(
+        &self,
+        entries: impl Iterator<Item = &'e Entry>,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        let mut entries = entries.peekable();
+        match entries.peek() {
+            Some(_) => self.append(entries.map(Line::entry), control),
+            None => Ok(()),
+        }
     }
 
     fn seal(&self, plaintext: &[u8], control: &Control<'_>) -> Result<Vec<u8>> {

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::beneath::{self, Beneath, Cursor, last};
 use super::encrypt::start;
-use super::entry::{Entry, FileEntry, Kind, Line};
+use super::entry::{Entry, FileEntry, Kind};
 use super::group::{self, Course, Durability, divide};
 use super::journal::{self, Journal};
 use super::keys::{Like, Supply};
@@ -237,11 +237,7 @@ impl<'a> Course for Job<'a> {
 
     fn settle(&self, groups: &[&Group], control: &Control<'_>) -> Result<()> {
         self.durability.settle(groups.iter().flat_map(|group| &group.files))?;
-        let entries = || groups.iter().flat_map(|group| &group.entries);
-        match entries().next() {
-            Some(_) => self.journal.append(entries().map(Line::entry), control),
-            None => Ok(()),
-        }
+        self.journal.append_entries(groups.iter().flat_map(|group| &group.entries), control)
     }
 
     fn name(&self, mut group: Group) -> Result<()> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::FileType;
 
 use super::beneath::{self, Beneath, Cursor};
-use super::entry::{Entry, Facts, Line, MessageId, file_type};
+use super::entry::{Entry, Facts, MessageId, file_type};
 use super::group::{self, Course, Durability, divide};
 use super::journal::Journal;
 use super::keys::Granted;
@@ -104,12 +104,8 @@ impl<'a> Course for Job<'a> {
 
     fn settle(&self, groups: &[&Group], control: &Control<'_>) -> Result<()> {
         self.durability.settle(groups.iter().flat_map(|group| &group.files))?;
-        let entries = || groups.iter().flat_map(|group| &group.entries);
-        match entries().next() {
-            // before the names: from here on a reader accepts the old message of a path, and the new one
-            Some(_) => self.journal.append(entries().map(Line::entry), control),
-            None => Ok(()),
-        }
+        // before the names: from here on a reader accepts the old message of a path, and the new one
+        self.journal.append_entries(groups.iter().flat_map(|group| &group.entries), control)
     }
 
     fn name(&self, mut group: Group) -> Result<()> {
