@@ -71,6 +71,8 @@ def interrupted(place: Place, name: str, mib: int, times: int, dice: random.Rand
 
 def child(name: str, mib: int, folder: str) -> None:
     """Call without pause, and say when an interrupt ended it. One clock serves all processes of a machine."""
+    # a shell leaves it ignored in what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     call = (JOBS | {"deaf": deaf})[name](Site(Path(folder), mib * MIB))
     call()
     while True:
