@@ -1,8 +1,8 @@
 """Searches memory, cores, logs, tracebacks, reprs, pickles and files for every key of a whole session.
 
-The session makes a room, encrypts, decrypts, rotates, fails in every way and closes the room, in a process that stops after
-each step. What is searched for are the planted passphrase and raw KEK, and every key of the room: root, KEKs, data keys,
-content keys and what they come from.
+The session makes a room, encrypts, decrypts, rotates key and root, re-encrypts, splits a recovery kit, makes a backup, fails in
+every way and closes the room, in a process that stops after each step. What is searched for are the planted passphrase and raw
+KEK, shares, and every key of the room, also those that are replaced: roots, KEKs, data keys, content keys and what they come from.
 """
 
 from __future__ import annotations
@@ -106,13 +106,14 @@ class Watch:
         self.home = home
         self.report = report
         self.control = Needle("the control", home.control.read_bytes())
+        self.known: dict[bytes, Needle] = {}
         self.seen: Counter[str] = Counter()
         self.open: list[tuple[str, list[tuple[Mapping, bytes]]]] = []
 
     def walk(self) -> None:
         """Every step to the end."""
         for step in self.steps():
-            needles = self.home.needles()
+            needles = self.needles()
             self.report.count("steps of a session")
             self.report.count("secrets searched for", len(needles))
             self.memory(step, needles)
@@ -124,8 +125,13 @@ class Watch:
                 # the key of a message that is being written is known once it is written
                 self.open.append((step, list(search.picture(self.session.pid))))
         for step, picture in self.open:
-            self.judge_all(step, search.in_picture(picture, self.home.needles(), in_every_form=True))
+            self.judge_all(step, search.in_picture(picture, self.needles(), in_every_form=True))
         self.report.notes += [f"{what}: after {count} steps" for what, count in self.seen.items()]
+
+    def needles(self) -> list[Needle]:
+        """All secrets that there are by now, and those that there were."""
+        self.known |= {needle.secret: needle for needle in self.home.needles()}
+        return list(self.known.values())
 
     def crash(self) -> None:
         """The kernel's core of a session that ends in the middle."""
@@ -137,7 +143,7 @@ class Watch:
             return
         resource.prlimit(self.session.pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         step = next(step for step in self.steps() if step == "encrypting and decrypting buffers")
-        needles = self.home.needles()
+        needles = self.needles()
         self.session.communicate("abort\n")
         [core] = (self.home.folder / "cwd").glob("core*")
         self.dumped(step, core, needles)

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,16 @@ class Home:
         return self.folder / "secret-recovery"
 
     @property
+    def shares(self) -> Path:
+        """The shares of a quorum kit."""
+        return self.folder / "secret-shares"
+
+    @property
+    def backup(self) -> Path:
+        """A backup of the room."""
+        return self.folder / "backup"
+
+    @property
     def raw(self) -> Path:
         """The key of a raw keyring, planted."""
         return self.folder / "secret-raw"
@@ -120,13 +131,18 @@ class Home:
     def _of_room(self) -> Iterator[Needle]:
         yield Needle("the key file", self.key.read_bytes())
         yield Needle("the recovery kit", self.recovery.read_bytes())
+        for share in sorted(self.shares.glob("*")):
+            yield Needle(share.name, share.read_bytes())
         room = offline.Room(self.room, self.key.read_bytes())
-        yield Needle("the root key", room.roots[1])
-        yield Needle("what is extracted from the root key", hmac.digest(bytes(32), room.roots[1], "sha256"))
+        [(version, root)] = room.roots.items()
+        yield Needle(f"root key {version}", root)
+        yield Needle(f"what is extracted from root key {version}", hmac.digest(bytes(32), root, "sha256"))
         yield from sealing_keys(self)
-        for purpose in ("kek", "mac"):
-            yield Needle(f"the root's key for {purpose}s", expanded(room.roots[1], purpose))
+        for purpose in ("kek", "mac", "backup"):
+            yield Needle(f"key {version} of the root for purpose {purpose}", expanded(root, purpose))
         yield Needle("the keystore's MAC key", mac_key(self.room, room))
+        if self.backup.exists() and version == 1:
+            yield from of_backup(self.backup, expanded(root, "backup"))
         for name in versions(self.room):
             yield Needle(f"KEK {name}", room.kek(name))
         # a message that is being written has no name, or a temporary one
@@ -140,9 +156,13 @@ class Home:
 def sealing_keys(home: Home) -> Iterator[Needle]:
     """The keys that seal the root."""
     given = {"passphrase": home.passphrase, "key-file": home.key, "recovery-kit": home.recovery}
+    shares = sorted(path.read_bytes() for path in home.shares.glob("*"))
     for entry in json.loads((home.room / "root.json").read_bytes())["entries"]:
-        secret = given[entry["kind"]].read_bytes()
-        yield Needle(f"the sealing key of the {entry['kind']}", offline.sealing_key(entry["parameters"], secret))
+        kind, parameters = entry["kind"], entry["parameters"]
+        # which two of the shares an entry is for is not said: each pair gives a key, and one of them is the entry's
+        secrets = map(b"".join, combinations(shares, 2)) if kind == "quorum" else [given[kind].read_bytes()]
+        for secret in secrets:
+            yield Needle(f"a sealing key of the {kind}", offline.sealing_key(parameters, secret))
 
 
 def expanded(root: bytes, purpose: str) -> bytes:
@@ -169,6 +189,13 @@ def asked(home: Path, query: str) -> list[tuple[Any, ...]]:
         return keystore.execute(query).fetchall()
     finally:
         keystore.close()
+
+
+def of_backup(path: Path, key: bytes) -> Iterator[Needle]:
+    """Data key and content key of a backup."""
+    message = opened(path)
+    info, wrapped = message.edks[b"strongroom-backup"]
+    yield from derived(path.name, AESGCM(key).decrypt(info[-12:], wrapped, message.context), message)
 
 
 def of_raw_message(path: Path, key: bytes) -> Iterator[Needle]:

@@ -65,8 +65,9 @@ def found(content: bytes, forms: Iterable[tuple[Needle, str, bytes]], mapping: M
 def in_files(folder: Path, needles: Sequence[Needle]) -> Iterator[Hit]:
     """Search every file beneath a folder, but for those that are a secret's own."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith("secret-"):
-            yield from in_file(path, needles, str(path.relative_to(folder)))
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith("secret-") for part in name.parts):
+            yield from in_file(path, needles, str(name))
 
 
 def in_descriptors(number: int, needles: Sequence[Needle]) -> Iterator[Hit]:

@@ -18,7 +18,9 @@ from pathlib import Path
 import strongroom
 from strongroom import errors
 from strongroom.client import decrypt_message, encrypt_message
+from strongroom.home import NewWay, Unlock
 from strongroom.keyring import RawAesKeyring
+from strongroom.recovery import create_backup, verify_backup
 
 from torture.secrets.needles import Home
 
@@ -80,6 +82,16 @@ def steps(home: Home) -> Iterator[str]:
     room.classes.create("signed", suite=0x0578)
     (home.messages / "after-rotation").write_bytes(room.encrypt(b"plain", data_class="signed"))
     yield "rotating a key"
+    room.reencrypt(home.messages, reason="to have the newest")
+    yield "re-encrypting"
+    room.ways.add(NewWay(quorum=(2, 3), share_directory=home.shares))
+    strongroom.open(home.room, share_files=sorted(home.shares.iterdir())[1:]).close()
+    yield "splitting a kit among three, and opening with two"
+    create_backup(room, home.backup)
+    verify_backup(home.backup, home.room, Unlock(recovery_file=home.recovery))
+    yield "making and verifying a backup"
+    room.root.rotate(also=[Unlock(key_file=home.key), Unlock(recovery_file=home.recovery)], drop=[quorum(room)])
+    yield "rotating the root"
     failures(room, home)
     yield "errors of every kind"
     show(room, home)
@@ -96,6 +108,11 @@ def steps(home: Home) -> Iterator[str]:
     # the objects stay, and their keys must be gone
     room.close()
     yield CLOSED
+
+
+def quorum(room: strongroom.Room) -> str:
+    """The id of the way that shares open."""
+    return next(way.id for way in room.ways.list() if way.kind == "quorum")
 
 
 def buffers(room: strongroom.Room, home: Home) -> None:
