@@ -1,4 +1,4 @@
-"""Every file of a room edited: the room opens as it was, or says in one of its own errors why it does not.
+"""Every file of a room and a backup of it edited: they open as they were, or say in one of their own errors why they do not.
 
 Bytes are edited as a disk or a stranger might; in JSON, values are also replaced by ones that no writer writes. Rust parses
 the keys inside, which `fuzz/claims` breaks (target `room`).
@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from strongroom.errors import StrongroomError
-from strongroom.home import opening
+from strongroom.home import NewWay, Unlock, opening
+from strongroom.recovery import create_backup, verify_backup
 
 from torture.differential.edits import cut, drop, duplicate, flip, insert, put
 from torture.differential.originals import Original
 from torture.place import Place, new_place
 from torture.report import Report
 
-PROMISE = "a room whose files were edited opens as it was, or is refused with a typed error"
+PROMISE = "a room or a backup whose files were edited opens as it was, or is refused with a typed error"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,29 +54,42 @@ class Sound:
     def __init__(self, place: Place) -> None:
         """Use the room once, so that every file is there."""
         self.place = place
+        self.backup = place.folder / "backup"
         with place.open() as room:
             self.message = room.encrypt(PLAINTEXT)
-        self.said = self.ask()
+            room.ways.add(NewWay(quorum=(2, 3), share_directory=place.folder / "shares"))
+            create_backup(room, self.backup)
+        self.restored()
+        self.said, self.kept = self.ask(), self.restored()
         inside = [path for path in place.room.rglob("*") if path.is_file()]
         anchors = [path for path in place.state.rglob("*") if path.is_file() and path.suffix != ".lock"]
-        self.paths = sorted([*inside, *anchors], key=lambda path: path.name)
+        self.paths = sorted([*inside, *anchors, self.backup], key=lambda path: path.name)
 
     def ask(self) -> object:
         """What the room says of its keys and of a message, without writing anything that is not new each time."""
         with self.place.open() as room:
             return room.decrypt(self.message), repr(room.keys.list()), repr(room.classes.list())
 
+    def restored(self) -> object:
+        """What the backup holds, restored in a directory of its own."""
+        backup = verify_backup(self.backup, self.place.room, Unlock(key_file=self.place.key))
+        return backup.state, backup.keys, backup.versions, backup.keks
+
+    def is_as_before(self, path: Path) -> bool:
+        """Whether what an edited file is read for is what it was."""
+        return self.restored() == self.kept if path == self.backup else self.ask() == self.said
+
 
 @contextmanager
 def put_back(path: Path, place: Place) -> Iterator[bytes]:
     """The content of a file; everything in the room and beside it is as before at the end."""
-    before = {
-        path: path.read_bytes() for folder in (place.room, place.state) for path in folder.rglob("*") if path.is_file()
-    }
+    folders = (place.room, place.state)
+    before = {found: found.read_bytes() for folder in folders for found in folder.rglob("*") if found.is_file()}
+    before[path] = path.read_bytes()
     try:
         yield before[path]
     finally:
-        for folder in (place.room, place.state):
+        for folder in folders:
             for found in folder.rglob("*"):
                 if found.is_file() and found not in before:
                     found.unlink()
@@ -89,17 +103,17 @@ def attempt(dice: random.Random, path: Path, sound: Sound, report: Report) -> No
     with put_back(path, sound.place) as content:
         edited = edit(dice, content)
         path.write_bytes(edited)
-        outcome = judge(sound)
-    name = path.name if path.is_relative_to(sound.place.room) else "anchor"
+        outcome = judge(sound, path)
+    name = "anchor" if path.is_relative_to(sound.place.state) else path.name
     report.count(f"{name}: {'refused' if outcome == REFUSED else 'opened'}")
     if outcome not in {REFUSED, AS_BEFORE}:
         report.found.append(f"{name}: {outcome}: {edited[:400]!r}")
 
 
-def judge(sound: Sound) -> str:
-    """What comes of opening the room as it stands."""
+def judge(sound: Sound, path: Path) -> str:
+    """What comes of opening the room, or the backup, as it stands."""
     try:
-        return AS_BEFORE if sound.ask() == sound.said else "the room says something else"
+        return AS_BEFORE if sound.is_as_before(path) else "it says something else"
     except StrongroomError:
         return REFUSED
     except Exception as error:  # noqa: BLE001 - an error of another kind is what is looked for
