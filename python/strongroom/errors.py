@@ -10,6 +10,7 @@ StrongroomError
 ├── AuthenticationFailed      a tag, commitment or signature does not match: no detail, ever
 ├── TreeMismatch              something in a tree is not what its manifest names
 ├── LimitExceeded             a size or count above its cap
+├── AuditTampered             something in an audit log is not what was written to it
 ├── AccessDenied              policy said no, or said nothing
 ├── KeyNotFound               no key at hand opens this
 ├── KeyStateForbids           the key version's lifecycle state does not allow it
@@ -107,6 +108,13 @@ class TreeMismatch(StrongroomError):
     code = "tree.mismatch"
     exit_code = 20
     http_status = 422
+
+
+class AuditTampered(StrongroomError):
+    """Something in an audit log is not what was written to it, or is missing: someone changed it, or put back an older one."""
+
+    code = "audit.tampered"
+    exit_code = 20
 
 
 class LimitExceeded(StrongroomError):

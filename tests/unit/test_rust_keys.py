@@ -85,6 +85,7 @@ OPAQUE: dict[str, Callable[[], object]] = {
         private_pem=pem(ec.generate_private_key(ec.SECP256R1())), public_pem=None
     ),
     "RootKey": RootKey.generate,
+    "LogKey": lambda: MacKey.generate().log_key(b"log"),
     "MacKey": MacKey.generate,
     "SigningKey": lambda: SigningKey.for_suite(0x0578),
     "EncryptionMaterials": materials,

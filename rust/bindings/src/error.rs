@@ -30,6 +30,7 @@ fn class(error: &Error) -> &'static str {
         Error::Unsupported(_) => "UnsupportedFormat",
         Error::Authentication => "AuthenticationFailed",
         Error::Mismatch(_) => "TreeMismatch",
+        Error::Altered(_) => "AuditTampered",
         Error::Limit { .. } => "LimitExceeded",
         Error::KeyNotFound(_) => "KeyNotFound",
         Error::KeyUnavailable => "KeyUnavailable",

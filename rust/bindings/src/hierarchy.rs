@@ -280,12 +280,44 @@ impl MacKey {
         self.0.with(|key| key.verify(data, mac)).map_err(to_py)
     }
 
+    /// The key that signs the checkpoints of the log which `binding` names.
+    fn log_key(&self, binding: &[u8]) -> PyResult<LogKey> {
+        self.0.with(|key| key.log_key(binding)).map(|key| LogKey(Closable::new(key))).map_err(to_py)
+    }
+
     fn close(&self) {
         self.0.close();
     }
 
     fn __repr__(&self) -> &'static str {
         "<MacKey>"
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        not_pickled()
+    }
+}
+
+/// An Ed25519 key that signs the checkpoints of one log.
+#[pyclass(frozen, module = "strongroom.crypto")]
+pub(crate) struct LogKey(Closable<wrap::LogKey>);
+
+#[pymethods]
+impl LogKey {
+    fn public_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.0.with(|key| key.public_key().map(|key| PyBytes::new(py, &key))).map_err(to_py)
+    }
+
+    fn sign<'py>(&self, py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        self.0.with(|key| key.sign(message).map(|signature| PyBytes::new(py, &signature))).map_err(to_py)
+    }
+
+    fn close(&self) {
+        self.0.close();
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "<LogKey>"
     }
 
     fn __reduce__(&self) -> PyResult<()> {

@@ -12,6 +12,7 @@ mod hierarchy;
 mod keys;
 mod machine;
 mod materials;
+mod merkle;
 mod message;
 mod messages;
 mod pace;
@@ -37,7 +38,7 @@ mod _rust {
     #[pymodule_export]
     use crate::header::{Caps, Header};
     #[pymodule_export]
-    use crate::hierarchy::{Kdf, MacKey, RootKey, Secret};
+    use crate::hierarchy::{Kdf, LogKey, MacKey, RootKey, Secret};
     #[pymodule_export]
     use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey, same_bytes};
     #[pymodule_export]
@@ -47,6 +48,11 @@ mod _rust {
     };
     #[pymodule_export]
     use crate::materials::{DecryptionMaterials, EncryptionMaterials, SigningKey};
+    #[pymodule_export]
+    use crate::merkle::{
+        ed25519_verify, merkle_check, merkle_consistency, merkle_continues, merkle_entries, merkle_grow,
+        merkle_includes, merkle_inclusion,
+    };
     #[pymodule_export]
     use crate::message::{decrypt, decrypt_into, decrypted_size, encrypt, encrypt_into, encrypted_size};
     #[pymodule_export]

@@ -29,6 +29,8 @@ pub enum Error {
     Authentication,
     /// Something in a tree is not what its manifest names: missing, extra, swapped, renamed or replaced.
     Mismatch(String),
+    /// Something in a log is not what was written to it.
+    Altered(String),
     /// A size or count is above its cap.
     Limit {
         /// What is limited.
@@ -85,6 +87,7 @@ impl std::fmt::Display for Error {
             Error::Misuse(what)
             | Error::Unsupported(what)
             | Error::Mismatch(what)
+            | Error::Altered(what)
             | Error::KeyNotFound(what) => f.write_str(what),
             Error::Malformed { offset, what } => write!(f, "malformed at byte {offset}: {what}"),
             Error::Truncated { offset } => write!(f, "ends too early, at byte {offset}"),

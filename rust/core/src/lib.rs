@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! job ──► message, record, pipeline, cache
-//! message, wrap ──► primitives ──► suite, key, context ──► error
+//! message, wrap, merkle ──► primitives ──► suite, key, context ──► error
 //! ```
 // one file of `primitives` lifts this for uninitialised output
 #![deny(unsafe_code)]
@@ -12,6 +12,7 @@ pub mod context;
 pub mod error;
 pub mod job;
 pub mod key;
+pub mod merkle;
 pub mod message;
 pub mod pipeline;
 pub mod primitives;

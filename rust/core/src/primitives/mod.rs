@@ -5,6 +5,7 @@ pub mod argon2;
 pub mod digest;
 pub mod ecdh;
 pub mod ecdsa;
+pub mod ed25519;
 pub mod hkdf;
 pub mod hmac;
 pub mod module;

@@ -8,7 +8,7 @@ mod room;
 pub use raw_aes::RawAes;
 pub use raw_ecdh::RawEcdh;
 pub use raw_rsa::RawRsa;
-pub use room::{Kdf, MacKey, RootKey};
+pub use room::{Kdf, LogKey, MacKey, RootKey};
 
 use strongroom_secmem::{MAX_LEN, Secret, forget_calls};
 

@@ -12,7 +12,7 @@ use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
 use crate::primitives::aead::AeadKey;
 use crate::primitives::argon2::{self, Cost};
 use crate::primitives::hkdf::Prk;
-use crate::primitives::{hmac, rng};
+use crate::primitives::{ed25519, hmac, rng};
 use crate::suite::{Aead, Hash};
 
 /// How a sealing key comes from a secret.
@@ -114,6 +114,30 @@ impl MacKey {
     /// Whether this is the MAC of the message.
     pub fn verify(&self, message: &[u8], mac: &[u8]) -> Result<()> {
         hmac::verify(Hash::Sha256, self.0.expose()?, message, mac)
+    }
+
+    /// The key that signs the checkpoints of a log, the one that `binding` names.
+    ///
+    /// No row is signed over what begins like a binding, so no MAC is ever its seed.
+    pub fn log_key(&self, binding: &[u8]) -> Result<LogKey> {
+        let seed = self.sign(binding)?;
+        Secret::copy_from(seed.as_ref()).map(LogKey).map_err(Error::from)
+    }
+}
+
+/// An Ed25519 key that signs the checkpoints of one log.
+#[derive(Debug)]
+pub struct LogKey(Secret);
+
+impl LogKey {
+    /// Its public half.
+    pub fn public_key(&self) -> Result<[u8; ed25519::PUBLIC_LEN]> {
+        ed25519::public_key(self.0.expose()?)
+    }
+
+    /// The signature of a message.
+    pub fn sign(&self, message: &[u8]) -> Result<[u8; ed25519::SIGNATURE_LEN]> {
+        ed25519::sign(self.0.expose()?, message)
     }
 }
 
