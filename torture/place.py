@@ -11,17 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import strongroom
+
+if TYPE_CHECKING:
+    from torture.postgres import Server
 
 CLI = (sys.executable, "-c", "from strongroom.cli import main; main()")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Everything that a command may write to is beneath `folder`: room, state, home, temporary files, outputs."""
+    """Everything that a command may write to is beneath `folder`: room, state, home, temporary files, outputs.
+
+    Keystores are in the rooms, or in schemas of `server`.
+    """
 
     folder: Path
+    server: Server | None = None
 
     @property
     def room(self) -> Path:
@@ -68,22 +76,26 @@ class Place:
             command, cwd=self.folder / "cwd", env=self.environment(), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
         )  # fmt: skip
 
+    def new_keystore(self) -> str | None:
+        """The URL of a keystore for a new room, if it is not to be in the room."""
+        return self.server.new_url() if self.server else None
+
     def open(self) -> strongroom.Room:
         """The room, opened in this process."""
         return strongroom.open(self.room, key_file=self.key, principal="torture", purpose="torture")
 
 
 @contextmanager
-def new_place(parent: Path | None = None, *, with_room: bool = True) -> Iterator[Place]:
+def new_place(parent: Path | None, *, with_room: bool = True, server: Server | None = None) -> Iterator[Place]:
     """A new place beneath `parent`, gone at the end. This process keeps its anchors there meanwhile."""
     before = os.environ.get("STRONGROOM_STATE")
-    place = Place(Path(tempfile.mkdtemp(prefix="torture-", dir=parent)))
+    place = Place(Path(tempfile.mkdtemp(prefix="torture-", dir=parent)), server)
     try:
         for name in ("home", "tmp", "cwd", "state"):
             (place.folder / name).mkdir()
         os.environ["STRONGROOM_STATE"] = str(place.state)
         if with_room:
-            strongroom.init(place.room, make_key_file=place.key)
+            strongroom.init(place.room, make_key_file=place.key, keystore=place.new_keystore())
         yield place
     finally:
         os.environ.pop("STRONGROOM_STATE", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import secrets
+from contextlib import nullcontext
 from pathlib import Path
 
 from torture.crash.controls import (
@@ -27,6 +28,7 @@ from torture.crash.rooms import Init, Rotate
 from torture.crash.sources import Source
 from torture.crash.trees import DecryptTree, EncryptTree
 from torture.place import Place, new_place
+from torture.postgres import new_server
 from torture.report import Report
 
 PROMISE = "outputs are whole or absent, a run that goes on completes, and nothing acknowledged is lost"
@@ -37,6 +39,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kills", type=int, default=8, metavar="N", help="of each job (default: %(default)s)")
     parser.add_argument("--files", type=int, default=2000, metavar="N", help="in a tree (default: %(default)s)")
     parser.add_argument("--jobs", nargs="+", choices=sorted(JOBS), default=sorted(JOBS), help="default: all")
+    parser.add_argument(
+        "--database",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="of the keystores; init and rotate are for sqlite, `keystore` does rotations on both (default: %(default)s)",
+    )
     parser.add_argument("--seed", type=int, default=None, help="of every random choice (default: a new one)")
     parser.add_argument("--dir", type=Path, default=None, help="where to work (default: where temporary files go)")
 
@@ -44,10 +52,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Kill each job as often as asked for."""
     seed = secrets.randbits(32) if options.seed is None else options.seed
-    report = Report("crash", PROMISE, notes=[f"--seed {seed}, trees of {options.files:,} files"])
-    for name in options.jobs:
-        with new_place(options.dir) as place:
-            JOBS[name](place, random.Random(f"{seed} {name}"), options, report)
+    report = Report("crash", PROMISE, notes=[f"--seed {seed}, trees of {options.files:,} files, {options.database}"])
+    with new_server() if options.database == "postgres" else nullcontext() as server:
+        for name in options.jobs:
+            with new_place(options.dir, server=server) as place:
+                JOBS[name](place, random.Random(f"{seed} {name}"), options, report)
     return report
 
 

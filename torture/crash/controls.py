@@ -83,7 +83,7 @@ def control_backup(job: Back, report: Report) -> None:
 def control_restore(job: Restore, report: Report) -> None:
     """A restored room of which a half is missing."""
     end = run(job, PATIENCE)
-    halve(job.home / "keystore.db")
+    job.spoil()
     report.controls["backup restore: half a keystore"] = any(job.judge(end))
 
 

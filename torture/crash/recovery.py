@@ -120,6 +120,7 @@ class Restore:
                 room.keys.rotate(room.keys.list()[0].id)
             self._message = room.encrypt(b"data")
             self._state = create_backup(room, self.file).state
+        self._url: str | None = None
         # destroyed: this host has seen it, and it is gone
         shutil.rmtree(place.room)
 
@@ -133,7 +134,10 @@ class Restore:
 
     def start(self) -> subprocess.Popen[str]:
         """Begin the command."""
-        return self.place.start("backup", "restore", self.file, "--home", self.home, "--json")
+        # a restore that is killed leaves what it put into a database elsewhere, so each gets a schema of its own
+        self._url = self.place.new_keystore()
+        elsewhere = ["--keystore", self._url] if self._url else []
+        return self.place.start("backup", "restore", self.file, "--home", self.home, "--json", *elsewhere)
 
     def judge(self, end: End) -> Iterator[str]:
         """The room is what the backup holds, or there is none and the next restore works and leaves nothing of the first."""
@@ -156,6 +160,14 @@ class Restore:
         if strange := {path.name for path in self.site.iterdir()} - {"made"}:
             yield f"{strange} are left beside the room"
         shutil.rmtree(self.home, ignore_errors=True)
+
+    def spoil(self) -> None:
+        """Take half of what was restored away."""
+        if self.place.server:
+            self.place.server.sql("DELETE FROM key_versions WHERE version % 2 = 0", url=self._url)
+        else:
+            keystore = self.home / "keystore.db"
+            keystore.write_bytes(keystore.read_bytes()[: keystore.stat().st_size // 2])
 
 
 def left(place: Place) -> Iterator[str]:

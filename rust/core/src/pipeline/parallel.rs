@@ -77,6 +77,7 @@ pub fn parallel_made<T: Send, S>(
         let sender = sender;
         shared.keep(items.try_for_each(|item| {
             shared.check()?;
+            (control.poll)()?;
             // `shared` holds the other end
             let _ = sender.send(item?);
             Ok(())
@@ -248,6 +249,20 @@ mod tests {
             progress.cancel();
             assert!(matches!(job(Ok, |_| Ok(())), Err(Error::Cancelled)));
         }
+    }
+
+    #[test]
+    fn whoever_makes_the_items_hears_a_signal_meanwhile() {
+        let (progress, made) = (Progress::default(), Mutex::new(0));
+        let poll = || Err(Error::KeyUnavailable);
+        let control = Control { workers: 2, progress: &progress, poll: &poll };
+        let items = (0..9).map(|item| {
+            *made.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            Ok(item)
+        });
+        let outcome = parallel_made(&control, items, &|_| (), || Ok(()), |(), _| Ok(()));
+        assert!(matches!(outcome, Err(Error::KeyUnavailable)));
+        assert_eq!(made.into_inner().unwrap(), 1);
     }
 
     #[test]
