@@ -56,44 +56,43 @@ pub fn reencrypt(
     let root = Beneath::open(tree)?;
     let like = Like { moving: keys, header: manifest_header(&root)? };
     if options.dry_run {
-        let standing = Standing::read(&root, Existing::Resume, &like, control)?;
-        let survey = survey(&root, &standing, keys, control)?;
+        let mut standing = Standing::read(&root, Existing::Resume, &like, control)?;
+        let survey = survey(&root, &mut standing, keys, control)?;
         return Ok(report(tree_id(&standing, tree)?, survey.planned(), Gathered::default()));
     }
     let site = Site::take(root)?;
     // read once more, now that nobody can change it
     let like = Like { moving: keys, header: manifest_header(&site.root)? };
-    let standing = Standing::read(&site.root, Existing::Resume, &like, control)?;
+    let mut standing = Standing::read(&site.root, Existing::Resume, &like, control)?;
     let id = tree_id(&standing, tree)?;
-    let mut survey = survey(&site.root, &standing, keys, control)?;
+    let begun = start(&site, &standing)?;
+    site.sweep(standing.directories())?;
+    let mut survey = survey(&site.root, &mut standing, keys, control)?;
     let todo = std::mem::take(&mut survey.todo);
     if todo.is_empty() && standing.past.is_none() && keys.is_settled(&like.header)? {
-        site.remove(standing.left_over())?;
         journal::remove(&site.root, &site.own)?;
         return Ok(report(id, survey, Gathered::default()));
     }
-    let gathered = run(&site, &standing, &like, todo, control)?;
+    let journal = Journal::begin(&site.root, &site.own, begun, standing.past.as_ref(), &like)?;
+    let gathered = run(&site, &journal, &like, todo, control)?;
     finish(&site, &standing, &like, survey, gathered, control)
 }
 
 /// Re-encrypts these, under a journal.
 fn run(
     site: &Site,
-    standing: &Standing,
+    journal: &Journal<'_>,
     like: &Like<'_>,
     todo: Vec<Entry>,
     control: &Control<'_>,
 ) -> Result<Gathered> {
-    site.sweep(standing.directories())?;
-    let run = start(site, standing)?;
-    let journal = Journal::begin(&site.root, &site.own, run, standing.past.as_ref(), like)?;
     control.progress.bytes_total.store(todo.iter().map(size).sum(), Ordering::Relaxed);
     control.progress.files_total.store(todo.len() as u64, Ordering::Relaxed);
     let durability = Durability::of(&site.root);
     let job = Job {
         root: &site.root,
         like,
-        journal: &journal,
+        journal,
         durability: &durability,
         progress: control.progress,
         gathered: Mutex::default(),

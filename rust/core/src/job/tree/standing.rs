@@ -95,9 +95,9 @@ impl Standing {
         near.filter(|(path, _)| path.is_within(directory)).filter_map(|(_, entries)| entries.last())
     }
 
-    /// Every path, with all that may stand there, the latest last.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&TreePath, &[Entry])> {
-        self.known.iter().map(|(path, entries)| (path, entries.as_slice()))
+    /// Every path, with all that may stand there, the latest last. They are known here no more.
+    pub(super) fn take(&mut self) -> Vec<(TreePath, Vec<Entry>)> {
+        std::mem::take(&mut self.known).into_iter().collect()
     }
 
     /// Whether only a journal names this path: its output may have no name yet.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::Errno;
 
 use super::beneath::{self, Beneath, Cursor};
-use super::entry::{Entry, Kind};
+use super::entry::Entry;
 use super::path::TreePath;
 use super::standing::Standing;
 use super::verify::size;
@@ -31,14 +31,14 @@ pub(super) struct Survey {
     pub(super) failures: Vec<Failure>,
 }
 
-/// Looks at the header of every file that manifest or journal name.
+/// Looks at the header of every file that manifest or journal name. Their entries move here: a tree may have millions.
 pub(super) fn survey(
     root: &Beneath,
-    standing: &Standing,
+    standing: &mut Standing,
     keys: &dyn Moving,
     control: &Control<'_>,
 ) -> Result<Survey> {
-    let all: Vec<_> = standing.all().collect();
+    let mut all = standing.take();
     if all.iter().any(|(_, entries)| is_unsettled(entries)) {
         return Err(Error::Misuse(format!(
             "encrypting {} was interrupted: finish that with --resume, then re-encrypt it",
@@ -46,11 +46,12 @@ pub(super) fn survey(
         )));
     }
     let found = Mutex::new(Survey::default());
+    let standing = &*standing;
     let hands = || Ok(Looking { cursor: root.cursor(), standing, keys, last: None });
-    parallel(control, all.chunks(AT_ONCE), hands, |looking, chunk| {
+    parallel(control, all.chunks_mut(AT_ONCE), hands, |looking, chunk| {
         let mut some = Survey::default();
         for (path, entries) in chunk {
-            looking.look(path, entries, &mut some)?;
+            looking.look(path, std::mem::take(entries), &mut some)?;
         }
         found.lock().unwrap_or_else(PoisonError::into_inner).append(some);
         Ok(())
@@ -94,31 +95,31 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     /// Sorts one path; its entries are all that may stand there, the latest last.
-    fn look(&mut self, path: &TreePath, entries: &[Entry], found: &mut Survey) -> Result<()> {
-        let Some(newest) = entries.last() else { return Ok(()) };
-        if !matches!(newest.kind, Kind::File(_)) {
-            found.entries.push(newest.clone());
+    fn look(&mut self, path: &TreePath, mut entries: Vec<Entry>, found: &mut Survey) -> Result<()> {
+        if entries.last().is_none_or(|newest| newest.file().is_none()) {
+            found.entries.extend(entries.pop());
             return Ok(());
         }
-        match self.stands(path, entries) {
-            Ok((entry, true)) => {
+        match self.stands(path, &entries) {
+            Ok((at, true)) => {
                 found.settled += 1;
-                found.entries.push(entry);
+                found.entries.push(entries.swap_remove(at));
             }
-            Ok((entry, false)) => found.todo.push(entry),
+            Ok((at, false)) => found.todo.push(entries.swap_remove(at)),
             Err(error) if is_everyones(&error) => return Err(error),
             // written by an update that was interrupted before it gave it its name
             Err(Error::Mismatch(_)) if self.standing.is_planned(path) => {}
             // its entry stays, and is told
             Err(error) => {
-                found.entries.extend(entries.first().cloned());
+                found.entries.extend(entries.into_iter().next());
                 found.failures.push(Failure { path: path.clone(), error });
             }
         }
         Ok(())
     }
 
-    fn stands(&mut self, path: &TreePath, entries: &[Entry]) -> Result<(Entry, bool)> {
+    /// Which of the entries is that of the message which stands there, and whether it is settled.
+    fn stands(&mut self, path: &TreePath, entries: &[Entry]) -> Result<(usize, bool)> {
         let output = path.file_output();
         let called = self.cursor.called(&output);
         let file = self.cursor.open(&output).map_err(|errno| match errno {
@@ -128,12 +129,11 @@ impl Looking<'_> {
         })?;
         let message = MessageFile::open(SourceFile::of(file, &called)?, &Caps::default())?;
         let header = message.header();
-        let is_its = |entry: &&Entry| entry.file().is_some_and(|file| header.message_id == file.message_id);
-        let entry = entries.iter().rev().find(is_its).cloned();
-        let entry = entry.ok_or_else(|| {
+        let is_its = |entry: &Entry| entry.file().is_some_and(|file| header.message_id == file.message_id);
+        let at = entries.iter().rposition(is_its).ok_or_else(|| {
             mismatch("has a message in its place that the manifest does not name, perhaps an older one")
         })?;
-        Ok((entry, self.is_settled(header)?))
+        Ok((at, self.is_settled(header)?))
     }
 
     fn is_settled(&mut self, header: &Header) -> Result<bool> {
