@@ -117,6 +117,13 @@ class Selection:
     resume: bool
 
 
+def hush(ctx: click.Context, _parameter: click.Parameter, quiet: bool) -> bool:  # noqa: FBT001 - as click calls it
+    """Tell the report too, which reminds of backups."""
+    if isinstance(ctx.obj, Report):
+        ctx.obj.quiet = quiet
+    return quiet
+
+
 def read_context(_ctx: click.Context, _parameter: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
     """`key=value` pairs as a mapping; a pair without `=` and a key given twice are refused."""
     context: dict[str, str] = {}
@@ -212,7 +219,7 @@ job_options = gathered(
         click.option(
             "--workers", type=click.IntRange(1), metavar="N", help="Threads.  [default: what this machine has]"
         ),
-        click.option("-q", "--quiet", is_flag=True, help="No summary and no progress."),
+        click.option("-q", "--quiet", is_flag=True, callback=hush, help="No summary and no progress."),
         click.option("--no-progress", is_flag=True, help="No progress."),
     ],
 )

@@ -76,7 +76,6 @@ def perform(
     doing, done = verb
     with unlock.open(why.purpose) as room, task as work:
         control = strongroom.Control(workers=job.workers)
-        report.quiet = job.quiet
         with shown_progress(doing, wanted=not (job.quiet or job.no_progress or report.json)) as show:
             result = jobs.run(lambda: work(room, control), control, show)
     report.result({"operation": doing} | results.document(result))
