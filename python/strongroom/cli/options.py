@@ -117,7 +117,7 @@ class Selection:
     resume: bool
 
 
-def hush(ctx: click.Context, _parameter: click.Parameter, quiet: bool) -> bool:  # noqa: FBT001 - as click calls it
+def hush(ctx: click.Context, _parameter: click.Parameter, quiet: bool) -> bool:
     """Tell the report too, which reminds of backups."""
     if isinstance(ctx.obj, Report):
         ctx.obj.quiet = quiet
