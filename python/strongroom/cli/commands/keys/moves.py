@@ -13,6 +13,7 @@ from strongroom.cli.commands.keys.words import as_json
 from strongroom.cli.periods import Moment, Period, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from strongroom.cli.report import Report
@@ -27,6 +28,14 @@ purpose_option = click.option(
     "--purpose", metavar="TEXT", help="What for, for policy and audit.  [default: the command]"
 )
 why_options = options.gathered("why", options.Why, [reason_option, purpose_option])
+
+
+def on_version(command: Callable[..., None]) -> Callable[..., None]:
+    """What every command takes that needs to know which version it is about."""
+    asked = (key_argument, version_option, why_options, options.json_option, options.unlock_options, click.pass_obj)
+    for decorate in reversed(asked):
+        command = decorate(command)
+    return command
 
 
 @click.command("activate")
@@ -84,12 +93,7 @@ def rotate_key(
 
 
 @click.command("suspend")
-@key_argument
-@version_option
-@why_options
-@options.json_option
-@options.unlock_options
-@click.pass_obj
+@on_version
 def suspend_key(report: Report, key_id: str, number: int, why: options.Why, unlock: options.Unlock) -> None:
     """Stop all use of a version, until it is resumed.
 
@@ -101,12 +105,7 @@ def suspend_key(report: Report, key_id: str, number: int, why: options.Why, unlo
 
 
 @click.command("resume")
-@key_argument
-@version_option
-@why_options
-@options.json_option
-@options.unlock_options
-@click.pass_obj
+@on_version
 def resume_key(report: Report, key_id: str, number: int, why: options.Why, unlock: options.Unlock) -> None:
     """Allow the use of a suspended version again."""
     with unlock.open(why.purpose) as room:
@@ -115,12 +114,7 @@ def resume_key(report: Report, key_id: str, number: int, why: options.Why, unloc
 
 
 @click.command("deactivate")
-@key_argument
-@version_option
-@why_options
-@options.json_option
-@options.unlock_options
-@click.pass_obj
+@on_version
 def deactivate_key(report: Report, key_id: str, number: int, why: options.Why, unlock: options.Unlock) -> None:
     """End encryption under a version; it still decrypts."""
     with unlock.open(why.purpose) as room:
@@ -129,13 +123,8 @@ def deactivate_key(report: Report, key_id: str, number: int, why: options.Why, u
 
 
 @click.command("compromise")
-@key_argument
-@version_option
 @click.option("--rotate", is_flag=True, help="If it is the primary version, make a new one in the same moment.")
-@why_options
-@options.json_option
-@options.unlock_options
-@click.pass_obj
+@on_version
 def compromise_key(
     report: Report, key_id: str, number: int, *, rotate: bool, why: options.Why, unlock: options.Unlock
 ) -> None:
@@ -150,15 +139,10 @@ def compromise_key(
 
 
 @click.command("destroy")
-@key_argument
-@version_option
 @click.option(
     "--wait", type=Period(), metavar="PERIOD", help="How long it can be restored.  [default: what the class says]"
 )
-@why_options
-@options.json_option
-@options.unlock_options
-@click.pass_obj
+@on_version
 def destroy_key(
     report: Report, key_id: str, number: int, *, wait: int | None, why: options.Why, unlock: options.Unlock
 ) -> None:
@@ -175,12 +159,7 @@ def destroy_key(
 
 
 @click.command("restore")
-@key_argument
-@version_option
-@why_options
-@options.json_option
-@options.unlock_options
-@click.pass_obj
+@on_version
 def restore_key(report: Report, key_id: str, number: int, why: options.Why, unlock: options.Unlock) -> None:
     """Take back a scheduled destruction."""
     with unlock.open(why.purpose) as room:
