@@ -127,7 +127,8 @@ class Bench:
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         # our own crates are compiled more often than run
-        environment = os.environ | {"CARGO_TARGET_DIR": str(self.target), "CARGO_PROFILE_DEV_OPT_LEVEL": "0"}
+        profile = {"CARGO_PROFILE_DEV_OPT_LEVEL": "0", "CARGO_PROFILE_DEV_DEBUG": "0"}
+        environment = os.environ | {"CARGO_TARGET_DIR": str(self.target)} | profile
         return subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, check=False)
 
 
