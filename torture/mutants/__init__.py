@@ -50,6 +50,7 @@ def run(options: Namespace) -> Report:
             report.controls[f"the tests of {part.name} pass without a change"] = bench.passes(part)
             mutants = bench.mutants(part)
             fates = bench.fates(part, mutants if options.all else mutants[:FEW], settled=is_explained)
+            report.controls[f"changes of {part.name} compile"] = set(fates.values()) != {Fate.UNVIABLE}
             judge(part, fates, report, whole=options.all)
     return report
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.tree = self.folder / "tree"
         copy_tree(self.tree)
-        without_jobs(self.tree / "rust/core/src/lib.rs")
+        without_jobs(self.tree / "rust/core")
         self.target = self.folder / "target"
         if not self.target.exists():
             copy_dependencies(self.target)
@@ -132,12 +133,15 @@ class Bench:
         return subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, check=False)
 
 
-def without_jobs(library: Path) -> None:
+def without_jobs(core: Path) -> None:
     """Leaves out of the core what no part needs: a change then takes the compiler a third of the time."""
+    library = core / "src/lib.rs"
     text = library.read_text()
     for room in ("job", "pipeline", "wrap"):
         text = text.replace(f"pub mod {room};\n", "")
     library.write_text(text)
+    # which use them
+    shutil.rmtree(core / "tests")
 
 
 def where(part: Part) -> list[str]:
