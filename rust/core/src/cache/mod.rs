@@ -225,7 +225,7 @@ impl<V> Flight<'_, V> {
                     Ok(shelf.put_aside(self.usage, value))
                 }
             }
-            Err(error) if !self.ahead => Err(error),
+            // an entry that was still good then, or that somebody else has put there meanwhile
             Err(error) => match shelf.serve(&self.key, self.now, self.usage) {
                 Served::Hit(value) => {
                     shelf.postpone_refresh(&self.key);
