@@ -38,6 +38,9 @@ tests() {
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || install postgresql
     # gdb dumps the cores that are searched for keys
     command -v gcore >/dev/null || install gdb || echo "needs: no gdb here: the test that uses it is skipped"
+    # two PKCS#11 modules with tokens of their own
+    command -v softhsm2-util >/dev/null && command -v pkcs11-tool >/dev/null || install softhsm2 opensc
+    command -v pkcsslotd >/dev/null || install opencryptoki
 }
 
 counts() {

@@ -133,6 +133,48 @@ class LogKey:
     def sign(self, message: bytes) -> bytes: ...
     def close(self) -> None: ...
 
+@final
+class HsmModule:
+    """A PKCS#11 module that is loaded and initialised in this process. Every call has a deadline, in seconds.
+
+    Raises TokenFault for what it returns, or where it does not return.
+    """
+
+    def __new__(cls, path: _Path, *, deadline: float, reserved: str | None = None) -> HsmModule: ...
+    @property
+    def locks(self) -> bool: ...
+    @property
+    def idle(self) -> bool: ...
+    def finalize(self, *, deadline: float) -> None: ...
+    def open_session(self, slot: int, *, deadline: float, read_write: bool = False) -> HsmSession: ...
+
+@final
+class HsmSession:
+    """A session with a token, thrown away after any TokenFault. Keys go between token and locked memory.
+
+    `keys` are the handles of an AES key and, for `aes-cbc-hmac-sha256`, of a generic secret.
+    """
+
+    def login(self, pin: Secret, *, deadline: float) -> None: ...
+    def wrap_root(
+        self,
+        root: RootKey,
+        scheme: str,
+        keys: tuple[int, int | None],
+        binding: bytes,
+        *,
+        deadline: float,
+        token_nonce: bool = False,
+    ) -> bytes: ...
+    def unwrap_root(
+        self, wrapped: bytes, scheme: str, keys: tuple[int, int | None], binding: bytes, *, deadline: float
+    ) -> RootKey: ...
+    def round_trip(
+        self, scheme: str, keys: tuple[int, int | None], *, deadline: float, token_nonce: bool = False
+    ) -> bool: ...
+    def abandon(self) -> None: ...
+    def close(self, *, deadline: float) -> None: ...
+
 # --- messages ----------------------------------------------------------------------------------------------------------
 
 @final

@@ -28,6 +28,7 @@ StrongroomError
 │   ├── KeystoreUnavailable
 │   │   └── KeystoreMoved     it was moved while this process had it open: open the room again
 │   ├── ProviderUnavailable
+│   │   └── TokenFault        a PKCS#11 module refused a call, or did not return from it
 │   └── AuditUnavailable
 ├── TargetExists              the destination exists and nobody said to replace it
 ├── SourceChanged             the source changed while it was read
@@ -250,6 +251,21 @@ class ProviderUnavailable(BackendUnavailable):
     """The provider of a root key or KEK does not answer."""
 
     code = "unavailable.provider"
+
+
+class TokenFault(ProviderUnavailable):
+    """A PKCS#11 module refused a call, or did not return from it in time.
+
+    `ckr` is the code that it returned, None if it returned none; `reason` is `returned`, `late`, `stuck`, `unloadable`,
+    `corrupt`, `nonsense` or `gone`.
+    """
+
+    code = "unavailable.token"
+
+    def __init__(self, message: str, reason: str = "returned", ckr: int | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.ckr = ckr
 
 
 class AuditUnavailable(BackendUnavailable):

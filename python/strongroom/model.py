@@ -150,9 +150,9 @@ class Description:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """A way into a room: a passphrase, a key file, a recovery kit or a quorum of shares. Says nothing of the secret.
+    """A way into a room: a passphrase, a key file, a recovery kit, a quorum of shares or a token. Says nothing of the secret.
 
-    `quorum` is how many of how many shares open it. `added` is None for the ways that a room was made with before
+    `token` is the URI of a key in a token. `quorum` is how many of how many shares open it. `added` is None for the ways that a room was made with before
     times were recorded.
     """
 
@@ -161,6 +161,7 @@ class Way:
     label: str | None = None
     added: datetime | None = None
     quorum: tuple[int, int] | None = None
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,8 +31,8 @@ def test_nothing_is_compared_by_its_operator() -> None:
 def test_there_is_one_comparison_in_constant_time() -> None:
     assert [path for path, code in (RUST | PYTHON).items() if other_comparisons(code)] == [DOOR]
     callers = [path for path, code in RUST.items() if "ct_eq(" in code and path != DOOR]
-    # the door is used: by the commitments of messages and agreements, by keys, and by Python through the bindings
-    assert {path.split("/")[1] for path in callers} == {"core", "bindings"}
+    # the door is used: by the commitments of messages and agreements, by keys, by the MACs of tokens, and by Python
+    assert {path.split("/")[1] for path in callers} == {"core", "hsm", "bindings"}
 
 
 def test_no_dataclass_compares_a_secret() -> None:

@@ -11,6 +11,7 @@ DOORS = {
     "alembic": ("keystore",),
     "click": ("cli",),
     "rich": ("cli",),
+    "pkcs11": ("providers",),
     "prometheus_client": ("observe",),
     "opentelemetry": ("observe",),
     # secrets and nonces are drawn in Rust, and randomness of no consequence is not worth the doubt

@@ -77,6 +77,10 @@ def test_crypto_crates_have_one_importer() -> None:
     assert rust_uses(RUST, CRYPTO_CRATES, ("core/src/primitives", "core/src/primitives.rs")) == []
 
 
+def test_modules_are_loaded_in_one_place() -> None:
+    assert rust_uses(RUST, r"\b(?:cryptoki_sys|libloading)\b", ("hsm",)) == []
+
+
 def test_planted_uses_are_found(tmp_path: Path) -> None:
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "a.rs").write_text("//! no unsafe {}\nfn f() {\n    unsafe { g() }\n}\n")

@@ -1,3 +1,17 @@
 from rooms import keystore_url, postgres, room, service, state
+from tokens import ock, ock_token, proxy, proxy_module, soft_token, softhsm, token
 
-__all__ = ["keystore_url", "postgres", "room", "service", "state"]
+__all__ = [
+    "keystore_url",
+    "ock",
+    "ock_token",
+    "postgres",
+    "proxy",
+    "proxy_module",
+    "room",
+    "service",
+    "soft_token",
+    "softhsm",
+    "state",
+    "token",
+]

@@ -150,10 +150,17 @@ def sqlite() -> Check:
     return Check("sqlite", OK, sentence)
 
 
-def unlock_source(given: Mapping[str, str | None], environment: Mapping[str, str]) -> Check:
+def unlock_source(given: Mapping[str, str | None], environment: Mapping[str, str], room: Path) -> Check:
     """Say what would unlock the room without anybody typing."""
     for name, path in sources(given, environment):
         return readable(name, path)
+    tokens = tokens_of(room)
+    wrong = [what for what in tokens.values() if what is not None]
+    if wrong:
+        verdict = FAIL if len(wrong) == len(tokens) else WARN
+        return Check("unlock source", verdict, wrong[0], "strongroom providers health asks every token")
+    if tokens:
+        return Check("unlock source", OK, "module and PIN of every token are there; `providers health` asks them")
     fix = "set STRONGROOM_PASSPHRASE_FILE or STRONGROOM_KEY_FILE to a file of mode 0600, or be at a terminal"
     return Check("unlock source", WARN, "nothing is set up to unlock the room but a prompt", fix)
 
@@ -168,6 +175,17 @@ def sources(given: Mapping[str, str | None], environment: Mapping[str, str]) -> 
     for credential in ("strongroom-key", "strongroom-passphrase"):
         if credentials and Path(credentials, credential).exists():
             yield "systemd credential", Path(credentials, credential)
+
+
+def tokens_of(room: Path) -> Mapping[str, str | None]:
+    """The tokens that open the room, and what is wrong with each; none where nobody can say."""
+    from strongroom.errors import StrongroomError
+    from strongroom.home.tokens import complaints
+
+    try:
+        return complaints(room)
+    except (OSError, StrongroomError):
+        return {}
 
 
 def readable(name: str, path: Path) -> Check:

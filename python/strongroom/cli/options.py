@@ -33,6 +33,7 @@ class Unlock:
     key_file: str | None
     recovery_file: str | None
     share_file: tuple[str, ...]
+    token: str | None
 
     def open(self, purpose: str | None = None) -> Room:
         """Open the room. Asks for the passphrase on a terminal where nothing else was given."""
@@ -48,6 +49,7 @@ class Unlock:
             key_file=self.key_file,
             recovery_file=self.recovery_file,
             share_files=self.share_file or None,
+            token=self.token,
             prompt=sys.stdin.isatty(),
             purpose=purpose or context.command_path,
         )
@@ -66,6 +68,7 @@ class Unlock:
             key_file=self.key_file,
             recovery_file=self.recovery_file,
             share_files=self.share_file or None,
+            token=self.token,
             prompt=sys.stdin.isatty(),
         )
 
@@ -82,6 +85,7 @@ class Unlock:
             key_file=self.key_file,
             recovery_file=self.recovery_file,
             share_files=self.share_file or None,
+            token=self.token,
             prompt=sys.stdin.isatty(),
             purpose=purpose or click.get_current_context().command_path,
         )
@@ -179,6 +183,8 @@ QUORUM: list[Decorator] = [
     ),
 ]
 
+EXISTING: Decorator = click.option("--existing", is_flag=True, help="The key is in its token already.")
+
 SEALS: list[Decorator] = [
     home_option,
     path_option("--passphrase-file", "Read the passphrase from this file."),
@@ -200,6 +206,7 @@ unlock_options = gathered(
             metavar="PATH",
             help="Use this share of a quorum; repeatable.",
         ),
+        click.option("--token", metavar="URI", help="Use this key in a PKCS#11 token."),
     ],
 )
 

@@ -21,6 +21,7 @@ SUMMARIES = {
     "root": "Show and rotate the root key.",
     "backup": "Create, verify and restore backups of the room.",
     "unlock": "List, add, change and remove what opens the room.",
+    "providers": "Show what opens the room, and whether its tokens answer.",
     "keystore": "Check, count, move or upgrade the keystore.",
     "metrics": "Print the figures of the room for a monitor.",
     "bench": "Measure this machine against its own limit.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strongroom.home import NewWay, Unlock, drafted, resolve
+from strongroom.home import NewWay, Unlock, drafted, found, resolve
 from strongroom.keyservice import RootPlan
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ class Root:
     ) -> tuple[RootInfo, list[str]]:
         """Make a new root key and put every KEK under it. Data is not touched.
 
-        It opens with the secrets that opened this room and those of `also`, and with `new` ways. A way whose secret is not
+        It opens with the secrets that opened this room and those of `also`, by the keys in tokens that open it, and with `new` ways. A way whose secret is not
         given raises `Misuse`, unless its id is in `drop`; a new recovery kit or quorum takes the place of the old. Gives the
         words of new recovery kits that go to no file, once. `force` allows that no recovery kit is left.
         """
-        secrets = [pair for unlock in (self._unlock, *also) for pair in resolve(unlock)]
+        tokens = any(way.token for way in self.show().ways)
+        # who is let in by a token is not asked for a passphrase
+        read = found if tokens else resolve
+        secrets = [pair for unlock in (self._unlock, *also) for pair in read(unlock)]
         try:
             with drafted(new) as drafts:
                 seals = tuple(draft.seal for draft in drafts)

@@ -37,13 +37,16 @@ def init(
     recovery: bool = True,
     quorum: tuple[int, int] | None = None,
     share_directory: Path | None = None,
+    root: str | None = None,
+    existing: bool = False,
 ) -> InitResult:
     """Make a room: a sealed root key, a keystore, and the data class `default` with its first KEK.
 
     `home` defaults to `STRONGROOM_HOME` or the user's data folder. The root is sealed by whatever is given here, any
     one of which opens the room, and by a recovery kit: 24 words in the result, or `recovery_file`. `make_key_file`
     makes a new key file there, and `quorum=(k, n)` n share files in `share_directory`, any k of which open the room.
-    Without `recovery` there is no kit. `keystore` is the URL of a PostgreSQL database that is to hold the keystore.
+    `root` is the PKCS#11 URI of a key, which is made in its token or, with `existing`, is there already; afterwards the room
+    opens by that token, without a passphrase. Without `recovery` there is no kit. `keystore` is the URL of a PostgreSQL database that is to hold the keystore.
     `prompt` asks at the terminal where nothing else is given, `confirm` are the words that
     ask once more. Raises `RoomExists`, and leaves what is there as it is.
     """
@@ -65,6 +68,8 @@ def init(
         recovery=recovery,
         quorum=quorum,
         share_directory=share_directory,
+        root=root,
+        existing=existing,
     )
 
 
@@ -80,6 +85,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     recovery_words: str | None = None,
     recovery_file: Path | None = None,
     share_files: Sequence[Path] | None = None,
+    token: str | None = None,
     principal: str | None = None,
     purpose: str | None = None,
     meter: Meter | None = None,
@@ -89,10 +95,13 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     Without an unlock source, the systemd credential `strongroom-key` or `strongroom-passphrase`, or the files that
     `STRONGROOM_KEY_FILE` or `STRONGROOM_PASSPHRASE_FILE` name, are used. A file, descriptor or command is read by
     Rust, so that the passphrase never is a Python object; `passphrase` and `recovery_words` are, and stay in Python's
-    memory until it forgets them. `share_files` are as many shares of a quorum as it takes. `principal` defaults to the OS
+    memory until it forgets them. `share_files` are as many shares of a quorum as it takes. A room whose root is behind
+    a PKCS#11 token opens by it where nothing else is given; `token` is a URI that says so, and with which module and PIN
+    source. `principal` defaults to the OS
     user. What the room does is counted into `meter`, see `strongroom.observe`.
 
-    Raises `RoomNotFound`, `RoomLocked`, `BadPassphrase`, `RoomUnsafe`, `RoomTampered`.
+    Raises `RoomNotFound`, `RoomLocked`, `BadPassphrase`, `RoomUnsafe`, `RoomTampered`,
+    `ProviderUnavailable`.
     """
     unlock = Unlock(
         passphrase=passphrase,
@@ -104,6 +113,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
         recovery_words=recovery_words,
         recovery_file=recovery_file,
         share_files=share_files,
+        token=token,
     )
     return Room(home, unlock, principal=principal, purpose=purpose, meter=meter)
 
@@ -120,6 +130,7 @@ def upkeep(
     recovery_words: str | None = None,
     recovery_file: Path | None = None,
     share_files: Sequence[Path] | None = None,
+    token: str | None = None,
     principal: str | None = None,
     purpose: str | None = None,
 ) -> Upkeep:
@@ -140,6 +151,7 @@ def upkeep(
         recovery_words=recovery_words,
         recovery_file=recovery_file,
         share_files=share_files,
+        token=token,
     )
     return Upkeep(home, unlock, principal=principal, purpose=purpose)
 

@@ -6,7 +6,7 @@ from strongroom.home.places import anchors_directory, as_home, default_home, os_
 from strongroom.home.site import building_site, check_vacant, move_in, tables_forgotten
 from strongroom.home.standing import Standing, last_verified, note_verified, reminder, root_digest
 from strongroom.home.trail import trail
-from strongroom.home.unlock import Unlock, resolve
+from strongroom.home.unlock import Unlock, found, resolve, unlocking
 from strongroom.home.ways import NewWay, drafted
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "check_vacant",
     "default_home",
     "drafted",
+    "found",
     "init_room",
     "last_verified",
     "move_in",
@@ -35,4 +36,5 @@ __all__ = [
     "root_digest",
     "tables_forgotten",
     "trail",
+    "unlocking",
 ]

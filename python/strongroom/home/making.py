@@ -32,7 +32,7 @@ from strongroom.providers import RootDocument, Seal, make_sealed_root
 
 if TYPE_CHECKING:
     from strongroom.home.unlock import StrPath
-    from strongroom.providers import SoftwareRoot
+    from strongroom.providers import OpenRoot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +57,14 @@ def init_room(
     recovery: bool = True,
     quorum: tuple[int, int] | None = None,
     share_directory: StrPath | None = None,
+    root: str | None = None,
+    existing: bool = False,
 ) -> InitResult:
     """Make a room at `home`, with the class `default` and its key.
 
     It opens with the passphrase or key file of `unlock`, with the key file written to `make_key_file`, with the recovery
-    kit unless `recovery` is False, and with `quorum` (k, n): any k of n share files written to `share_directory`.
+    kit unless `recovery` is False, and with `quorum` (k, n): any k of n share files written to `share_directory`. `root` is the
+    URI of a key that is made in a PKCS#11 token, or with `existing` is there already; then nothing else need be given.
     `keystore` is the URL of a PostgreSQL database for the keystore, without a password; None keeps it in the room. Raises
     RoomExists, TargetExists for a directory that is not empty or a key file that is there, and RoomLocked if there is
     nothing to open the room with later.
@@ -72,28 +75,32 @@ def init_room(
         check_url(keystore)
     place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     room = RoomFile(new_id(), keystore, datetime.now(UTC).isoformat(timespec="seconds"))
-    with ExitStack() as cleanup:
-        drafts = gather(unlock, make_key_file, quorum, share_directory, cleanup)
+    with ExitStack() as cleanup, ExitStack() as tokens:
+        drafts = gather(unlock, make_key_file, quorum, share_directory, root, cleanup)
+        if root is not None:
+            drafts.append(draft(NewWay(token=root, existing=existing)))
+            tokens.callback(drafts[-1].abandon)
         kit = recovery_draft(recovery_file) if recovery else None
         if kit is not None:
             cleanup.callback(kit.close)
             drafts.append(kit)
-        root, sealed = make_sealed_root(room.id, [draft.seal for draft in drafts])
-        cleanup.callback(root.close)
+        key, sealed = make_sealed_root(room.id, [way.seal for way in drafts])
+        cleanup.callback(key.close)
         with (
             building_site(place, "init", room.id, forget) as site,
             tables_forgotten(room.keystore, room.id),
             ExitStack() as undo,
         ):
-            build(site, room, root, RootDocument(sealed).content())
+            build(site, room, key, RootDocument(sealed).content())
             # before there is a room that only they open
-            for draft in drafts:
-                draft.write()
-                undo.callback(draft.take_back)
+            for way in drafts:
+                way.write()
+                undo.callback(way.take_back)
             words = kit.words if kit is not None else None
             # the last step: whatever fails after it would leave a room whose recovery words nobody has seen
             move_in(site, place)
             undo.pop_all()
+            tokens.pop_all()
         # outside: from the rename on, a failure takes nothing away any more
         sync_directory(place.parent)
         return InitResult(
@@ -102,7 +109,7 @@ def init_room(
             recovery_words=words,
             recovery_file=absolute(recovery_file),
             key_file=absolute(make_key_file),
-            share_files=tuple(path for draft in drafts if draft.seal.threshold > 1 for _, path in draft.files),
+            share_files=tuple(path for way in drafts if way.seal.threshold > 1 for _, path in way.files),
         )
 
 
@@ -111,14 +118,15 @@ def gather(
     make_key_file: StrPath | None,
     quorum: tuple[int, int] | None,
     share_directory: StrPath | None,
+    root: str | None,
     cleanup: ExitStack,
 ) -> list[Draft]:
-    """All that will open the room but the recovery kit: what the caller gave, a new key file, and shares.
+    """All that will open the room but a token and the recovery kit: what the caller gave, a new key file, and shares.
 
     Where new files are all that was asked for, the environment is not: it often names that very key file.
     """
     given = unlock or Unlock()
-    makes = make_key_file is not None or quorum is not None
+    makes = make_key_file is not None or quorum is not None or root is not None
     secrets = [] if makes and given.empty else resolve(given)
     for _, secret in secrets:
         cleanup.callback(secret.close)
@@ -142,7 +150,7 @@ def absolute(path: StrPath | None) -> Path | None:
     return None if path is None else Path(os.fsdecode(path)).absolute()
 
 
-def build(site: Path, room: RoomFile, root: SoftwareRoot, sealed: bytes) -> None:
+def build(site: Path, room: RoomFile, root: OpenRoot, sealed: bytes) -> None:
     """Everything in a room's directory, durable."""
     now, owner, keystore_place = datetime.now(UTC), os_user(), room.place(site)
     create_private(site / ROOT_FILE, sealed)

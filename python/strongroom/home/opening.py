@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -22,19 +23,19 @@ from strongroom.home.places import (
     os_user,
     os_user_beside,
 )
-from strongroom.home.unlock import Unlock, resolve
+from strongroom.home.unlock import Unlock, unlocking
 from strongroom.keyservice import EmbeddedKeyService
 from strongroom.keystore import Keystore, check_url, glance
 from strongroom.keystore.moving import settle
 from strongroom.policy import OwnerPolicy
-from strongroom.providers import RootFile, open_sealed_root
+from strongroom.providers import RootFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from strongroom.home.unlock import StrPath
     from strongroom.observe import Meter
-    from strongroom.providers import RootDocument, SealedRoot, SoftwareRoot
+    from strongroom.providers import OpenRoot, RootDocument, SealedRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,12 @@ def open_room(
 
 def open_keystore(
     place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock, undo: ExitStack
-) -> tuple[SoftwareRoot, Keystore]:
+) -> tuple[OpenRoot, Keystore]:
     """The room's root and the keystore under it. The secrets that open the root are wiped at once."""
-    secrets = resolve(unlock)
-    try:
+    with unlocking(unlock, trusts_locations=is_ours(place / ROOT_FILE)) as opened:
         while True:
             document = root_file.read()
-            root = open_sealed_root(sealed_now(document, place, room), secrets)
+            root = opened(sealed_now(document, place, room))
             try:
                 keystore = keystore_in_force(place, room, root)
             except RoomTampered:
@@ -102,9 +102,6 @@ def open_keystore(
                 root.close()
                 raise
             break
-    finally:
-        for _, secret in secrets:
-            secret.close()
     undo.callback(root.close)
     undo.callback(keystore.close)
     if document.next is not None:
@@ -112,14 +109,15 @@ def open_keystore(
     return root, keystore
 
 
-def unseal(place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock) -> SoftwareRoot:
+def unseal(place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock) -> OpenRoot:
     """The room's root. The secrets that open it are wiped at once."""
-    secrets = resolve(unlock)
-    try:
-        return open_sealed_root(sealed_now(root_file.read(), place, room), secrets)
-    finally:
-        for _, secret in secrets:
-            secret.close()
+    with unlocking(unlock, trusts_locations=is_ours(place / ROOT_FILE)) as opened:
+        return opened(sealed_now(root_file.read(), place, room))
+
+
+def is_ours(path: Path) -> bool:
+    """Whether nobody but root and the user of this process can have written a file: it may name code to load."""
+    return path.exists() and path.stat().st_uid in {0, os.geteuid()}
 
 
 def sealed_now(document: RootDocument, place: Path, room: RoomFile) -> SealedRoot:
@@ -137,7 +135,7 @@ def version_in_force(home: Path, room: RoomFile) -> int:
     return look.root_version
 
 
-def keystore_in_force(home: Path, room: RoomFile, root: SoftwareRoot) -> Keystore:
+def keystore_in_force(home: Path, room: RoomFile, root: OpenRoot) -> Keystore:
     """The room's keystore, where it was moved to if it was; `room.json` says so from then on."""
     for _ in range(MOST_MOVES):
         try:
@@ -153,7 +151,7 @@ def keystore_in_force(home: Path, room: RoomFile, root: SoftwareRoot) -> Keystor
     raise RoomTampered("the keystore was moved more often than anyone moves it: see `keystore` in room.json")
 
 
-def follow(home: Path, room: RoomFile, root: SoftwareRoot, moved_to: str) -> RoomFile:
+def follow(home: Path, room: RoomFile, root: OpenRoot, moved_to: str) -> RoomFile:
     """The room with its keystore where it was moved to, in force there: a crash may have come before that."""
     elsewhere = moved_room(room, moved_to)
     settle(elsewhere.place(home), room.id, root, came_from=room.place(home))

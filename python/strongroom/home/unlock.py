@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strongroom.crypto import Secret
 from strongroom.errors import LimitExceeded, Misuse, RoomLocked, StrongroomError
-from strongroom.providers import SecretKind
+from strongroom.providers import SecretKind, open_sealed_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from strongroom.providers import OpenRoot, SealedRoot
 
     StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -26,7 +29,8 @@ class Unlock:
     Of the passphrase sources at most one may be set, and of the two recovery sources. A key file costs no Argon2id.
     `passphrase` and `recovery_words` put the secret into a Python object, which cannot be wiped: prefer the others.
     `passphrase_command` is a command line or a list; its standard output is read by Rust, one final newline cut off.
-    `share_files` are as many files of a quorum as it takes.
+    `share_files` are as many files of a quorum as it takes. `token` is the URI of a key in a PKCS#11 token, with module and
+    PIN source; a room that has such a way uses it by itself where nothing else is given.
     `prompt` (True, or the words to ask with) asks on the terminal when nothing else is set and the environment
     names nothing; `confirm` are the words to ask once more with, where a mistyped passphrase would be the only one.
 
@@ -42,6 +46,7 @@ class Unlock:
     recovery_words: str | None = field(default=None, repr=False)
     recovery_file: StrPath | None = None
     share_files: Sequence[StrPath] | None = None
+    token: str | None = None
     prompt: str | bool | None = None
     confirm: str | None = None
 
@@ -70,12 +75,59 @@ def rebuild(values: Mapping[str, Any]) -> Unlock:
     return Unlock(**values)
 
 
+@contextmanager
+def unlocking(unlock: Unlock, *, trusts_locations: bool) -> Iterator[Callable[[SealedRoot], OpenRoot]]:
+    """What opens a sealed root with `unlock`, as often as it is asked. The secrets are read once, and wiped at the end.
+
+    `trusts_locations`: whether the root may say itself which module is loaded, and so which code runs here.
+    """
+    with ExitStack() as wiping:
+        secrets: list[tuple[SecretKind, Secret]] | None = None
+
+        def opened(sealed: SealedRoot) -> OpenRoot:
+            nonlocal secrets
+            if unlock.token is not None:
+                return by_token(sealed, unlock.token)
+            if secrets is None:
+                secrets = found(unlock)
+                if not secrets and trusts_locations and has_tokens(sealed):
+                    secrets = None
+                    return by_token(sealed, None)
+                if not secrets and not unlock.prompt and has_tokens(sealed):
+                    raise RoomLocked(
+                        "this opens by a token: name it with --token and its URI, module and PIN source too"
+                    )
+                secrets = secrets or resolve(unlock)
+                for _, secret in secrets:
+                    wiping.callback(secret.close)
+            return open_sealed_root(sealed, secrets)
+
+        yield opened
+
+
+def has_tokens(sealed: SealedRoot) -> bool:
+    """Whether a token opens it."""
+    return any(entry.kind == SecretKind.TOKEN for entry in sealed.entries)
+
+
+def by_token(sealed: SealedRoot, uri: str | None) -> OpenRoot:
+    """The root behind its tokens, or behind the one that `uri` names. Raises RoomLocked if it has none."""
+    # python-pkcs11 is for those who have a token
+    from strongroom.providers.pkcs11 import TokenRoot, TokenUri
+
+    if uri is None:
+        return TokenRoot(sealed)
+    named = TokenUri.parse(uri)
+    named.check_module()
+    return TokenRoot(sealed, named)
+
+
 def resolve(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
     """The secrets that `unlock` leads to, those first that cost least to try. The caller closes them.
 
     Raises RoomLocked if it leads to none, OSError for a file that cannot be read.
     """
-    secrets = given(unlock) or from_environment(os.environ)
+    secrets = found(unlock)
     if not secrets and unlock.prompt:
         words = unlock.prompt if isinstance(unlock.prompt, str) else "Passphrase: "
         secrets = [(SecretKind.PASSPHRASE, ask(words, unlock.confirm))]
@@ -84,6 +136,11 @@ def resolve(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
             "nothing was given to unlock the room with: give a passphrase file, a key file, or set STRONGROOM_KEY_FILE"
         )
     return secrets
+
+
+def found(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:
+    """The secrets that `unlock` names, or the environment; nobody is asked. The caller closes them."""
+    return given(unlock) or from_environment(os.environ)
 
 
 def given(unlock: Unlock) -> list[tuple[SecretKind, Secret]]:

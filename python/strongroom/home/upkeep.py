@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from strongroom.home.unlock import StrPath
     from strongroom.keystore import Keystore
     from strongroom.model import Request
-    from strongroom.providers import SoftwareRoot
+    from strongroom.providers import OpenRoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def move(home: StrPath | None, unlock: Unlock, target: str, request: Request) ->
     return Moved(str(source), str(there), after)
 
 
-def finish(place: Path, room: RoomFile, root: SoftwareRoot, source: Path | str) -> None:
+def finish(place: Path, room: RoomFile, root: OpenRoot, source: Path | str) -> None:
     """Put a keystore that was moved in force, and say so in `room.json` and in the audit trail."""
     settle(room.place(place), room.id, root, came_from=source)
     write_private(place / ROOM_FILE, room.content())
@@ -197,7 +197,7 @@ def entry_of(event: Event) -> OutboxEntry:
 
 
 @contextmanager
-def site(home: StrPath | None, unlock: Unlock) -> Iterator[tuple[Path, RoomFile, SoftwareRoot]]:
+def site(home: StrPath | None, unlock: Unlock) -> Iterator[tuple[Path, RoomFile, OpenRoot]]:
     """The room's directory, what `room.json` says, and its root, until the end."""
     place = as_home(home)
     room = read_room(place)
@@ -209,7 +209,7 @@ def site(home: StrPath | None, unlock: Unlock) -> Iterator[tuple[Path, RoomFile,
 
 
 @contextmanager
-def opened(place: Path, room: RoomFile, root: SoftwareRoot) -> Iterator[Keystore]:
+def opened(place: Path, room: RoomFile, root: OpenRoot) -> Iterator[Keystore]:
     """The room's keystore, until the end."""
     keystore = keystore_in_force(place, room, root)
     try:

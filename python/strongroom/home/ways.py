@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NewWay:
-    """One new way into a room: what is given as a passphrase or key file, or a new key file, recovery kit or quorum.
+    """One new way into a room: what is given as a passphrase or key file, or a new key file, recovery kit, quorum or token.
 
     `recovery` makes a recovery kit: 24 words, or `make_recovery_file`. `quorum` is (k, n): n share files in
-    `share_directory`, any k of which open the room. `prompt` asks for a passphrase at the terminal, `confirm` once more.
+    `share_directory`, any k of which open the room. `token` is the URI of a key that is made in a PKCS#11 token, or with
+    `existing` is there already. `prompt` asks for a passphrase at the terminal, `confirm` once more.
     `label` is a remark for the list of ways, in the clear.
     """
 
@@ -39,6 +40,8 @@ class NewWay:
     make_recovery_file: StrPath | None = None
     quorum: tuple[int, int] | None = None
     share_directory: StrPath | None = None
+    token: str | None = None
+    existing: bool = False
     prompt: str | None = None
     confirm: str | None = None
     label: str = ""
@@ -50,7 +53,9 @@ class NewWay:
         if len(named) > 1:
             raise Misuse(f"give one new way at a time, not both {named[0]} and {named[1]}")
         if not named and self.prompt is None:
-            raise Misuse("say what the new way is to be: a passphrase, a key file, a recovery kit or a quorum")
+            raise Misuse("say what the new way is to be: a passphrase, a key file, a recovery kit, a quorum or a token")
+        if self.existing and self.token is None:
+            raise Misuse("only a key in a token can be an existing one")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +66,7 @@ class Draft:
     files: tuple[tuple[Secret, Path], ...] = ()
     directory: Path | None = None
     shows_words: bool = False
+    made_token_key: bool = False
 
     @property
     def words(self) -> str | None:
@@ -85,6 +91,13 @@ class Draft:
             path.unlink(missing_ok=True)
         self._leave()
 
+    def abandon(self) -> None:
+        """Destroy the key that was made in a token, since nothing was wrapped by it."""
+        if self.made_token_key:
+            from strongroom.providers.pkcs11 import TokenUri, destroy_key
+
+            destroy_key(TokenUri.parse(self.seal.token))
+
     def _leave(self) -> None:
         """Remove the directory that was made for its files, if nothing else came to stand in it."""
         if self.directory is not None:
@@ -103,27 +116,29 @@ def drafted(new: Iterable[NewWay]) -> Iterator[list[Draft]]:
 
     The files are taken back where the block refuses; after any other failure they may be what the room opens with.
     """
-    with ExitStack() as wiping:
+    with ExitStack() as wiping, ExitStack() as undo:
         drafts = []
         for way in new:
             drafts.append(draft(way))
             wiping.callback(drafts[-1].close)
-        with ExitStack() as undo:
-            for ready in drafts:
-                ready.write()
-                undo.callback(ready.take_back)
-            try:
-                yield drafts
-            except REFUSALS:
-                raise
-            except BaseException:
-                undo.pop_all()
-                raise
+            undo.callback(drafts[-1].abandon)
+        for ready in drafts:
+            ready.write()
+            undo.callback(ready.take_back)
+        try:
+            yield drafts
+        except REFUSALS:
+            raise
+        except BaseException:
             undo.pop_all()
+            raise
+        undo.pop_all()
 
 
 def draft(new: NewWay) -> Draft:
-    """Take or draw the secrets of a new way. Writes nothing yet."""
+    """Take or draw the secrets of a new way. Writes nothing yet, but a key is made in its token at once."""
+    if new.token is not None:
+        return draft_token(new.token, new.label, existing=new.existing)
     if new.quorum is not None and new.share_directory is not None:
         return draft_quorum(new.quorum, Path(os.fsdecode(new.share_directory)), new.label)
     if new.make_key_file is not None:
@@ -151,6 +166,15 @@ def draft_quorum(quorum: tuple[int, int], directory: Path, label: str) -> Draft:
     return Draft(seal, files, directory)
 
 
+def draft_token(uri: str, label: str, *, existing: bool) -> Draft:
+    """A key in a token, made there unless it is there already. Raises TargetExists, KeyNotFound, ProviderUnavailable."""
+    # python-pkcs11 is for those who have a token
+    from strongroom.providers.pkcs11 import TokenUri, made_key
+
+    whole = made_key(TokenUri.parse(uri), existing=existing)
+    return Draft(Seal(SecretKind.TOKEN, (), label, token=str(whole)), made_token_key=not existing)
+
+
 def taken(new: NewWay) -> list[tuple[SecretKind, Secret]]:
     """The passphrase or key file that was given. The environment is not asked: it names the ways that there are."""
     unlock = Unlock(
@@ -171,4 +195,4 @@ def write_secret(secret: Secret, target: Path) -> None:
 
 
 REFUSALS = (AccessDenied, KeyUnavailable, Misuse)
-BESIDE = ("share_directory", "prompt", "confirm", "label")
+BESIDE = ("share_directory", "existing", "prompt", "confirm", "label")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from strongroom.keystore import Change, Keystore, Snapshot
     from strongroom.model import Key
     from strongroom.policy import Policy
-    from strongroom.providers import RootFile, SealedRoot, SoftwareRoot
+    from strongroom.providers import OpenRoot, RootFile, SealedRoot
 
 
 class Desk:
@@ -38,7 +38,7 @@ class Desk:
     def __init__(
         self,
         keystore: Keystore,
-        root: SoftwareRoot,
+        root: OpenRoot,
         policy: Policy,
         sink: Sink,
         *,

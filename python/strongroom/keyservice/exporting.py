@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from strongroom.audit import Head
     from strongroom.keystore import Dump
-    from strongroom.providers import RootDocument, SoftwareRoot
+    from strongroom.providers import OpenRoot, RootDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Export:
     materials: EncryptionMaterials
 
 
-def backup_materials(root: SoftwareRoot, room_id: str, context: Mapping[str, str]) -> EncryptionMaterials:
+def backup_materials(root: OpenRoot, room_id: str, context: Mapping[str, str]) -> EncryptionMaterials:
     """A fresh data key under the root's key for backups."""
     data_key, key = DataKey.generate(), root.backup_key()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Keks:
-    """Unwraps each KEK once and keeps it in locked memory. Thread-safe."""
+    """Unwraps each KEK once and keeps it in locked memory, for as long as the root lends it. Thread-safe."""
 
     def __init__(self, root: Root, room_id: str) -> None:
         self._root = root
@@ -27,6 +28,7 @@ class Keks:
         self._process = os.getpid()
         self._closed = False
         self._keks: dict[KeyName, AesWrappingKey] = {}
+        self._ends: dict[KeyName, float] = {}
 
     def of(self, record: VersionRecord) -> AesWrappingKey:
         """The KEK of a version. Raises RoomTampered for one that our root did not wrap."""
@@ -34,9 +36,19 @@ class Keks:
         with self._lock:
             if self._closed:
                 raise KeyUnavailable("this room was closed: open it again")
+            self._let_go()
             if name not in self._keks:
+                now = clock()
                 self._keks[name] = unwrapped(record, self._room_id, self._root)
+                if self._root.lease_seconds is not None:
+                    self._ends[name] = now + self._root.lease_seconds
             return self._keks[name]
+
+    def _let_go(self) -> None:
+        """Drop what was lent for a time that is over. A KEK that another thread is using is wiped when it is done."""
+        now = clock()
+        for name in [name for name, end in self._ends.items() if end <= now]:
+            del self._keks[name], self._ends[name]
 
     def under(self, root: Root) -> None:
         """Unwrap with another root from now on: the KEKs themselves stay what they are."""
@@ -47,6 +59,7 @@ class Keks:
         """Wipe a KEK that may not be used any more."""
         with self._lock:
             kek = self._keks.pop(name, None)
+            self._ends.pop(name, None)
         if kek is not None:
             kek.close()
 
@@ -58,3 +71,8 @@ class Keks:
             keks, self._keks = self._keks, {}
         for kek in keks.values():
             kek.close()
+
+
+def clock() -> float:
+    """Seconds that go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -50,6 +50,9 @@ def next_root(sealed: SealedRoot, plan: RootPlan) -> tuple[SoftwareRoot, SealedR
 def seal_of(way: Way, sealed: SealedRoot, plan: RootPlan) -> Seal | None:
     """How a way is sealed again; None for a kit that a new one replaces."""
     ours = replace(sealed, entries=tuple(entry for entry in sealed.entries if entry.way == way.id))
+    if way.token is not None:
+        # the key stays in its token, and wraps the next root as well
+        return Seal(SecretKind.TOKEN, (), way.label or "", token=way.token)
     if way.quorum is not None:
         shares = shares_of(ours, way.quorum, plan.secrets)
         if shares is not None:

@@ -77,9 +77,10 @@ class Unlocking(Desk):
 
                 snapshot = self._change(decide)
                 self._root_file.write(RootDocument(after))
+            old = self._root
+            self._root = old.heir(fresh, after)
             undo.pop_all()
-            old, self._root = self._root, fresh
-            self._keks.under(fresh)
+            self._keks.under(self._root)
             old.close()
             return self._root_info(snapshot)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strongroom.model import Way
-    from strongroom.providers import Seal, SealedRoot, SoftwareRoot
+    from strongroom.providers import OpenRoot, Seal, SealedRoot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class WayChange:
     force: bool = False
 
 
-def changed(sealed: SealedRoot, root: SoftwareRoot, change: WayChange) -> SealedRoot:
+def changed(sealed: SealedRoot, root: OpenRoot, change: WayChange) -> SealedRoot:
     """`sealed` after the change. Raises Misuse where nobody has shown that they could still open the room."""
     before = sealed.ways()
     check_known(before, change.remove)

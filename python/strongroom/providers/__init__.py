@@ -1,4 +1,4 @@
-"""Where root keys live. Today in a sealed file; each other place becomes a file of its own here."""
+"""Where root keys live: in a sealed file, and behind tokens that unwrap it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from strongroom.providers.software import SoftwareRoot, make_sealed_root, open_s
 
 if TYPE_CHECKING:
     from strongroom.crypto import AesWrappingKey, MacKey
+    from strongroom.providers.pkcs11 import TokenRoot
+
+    OpenRoot = SoftwareRoot | TokenRoot
+    """What opens a room: the root in memory, or behind tokens."""
 
 __all__ = [
     "Root",
@@ -26,6 +30,11 @@ __all__ = [
 
 class Root(Protocol):
     """A root key at work: wraps and unwraps the keys below it, and never shows itself."""
+
+    @property
+    def lease_seconds(self) -> float | None:
+        """How long a KEK is used before it is unwrapped anew; None for as long as the root is there."""
+        ...
 
     @property
     def version(self) -> int:

@@ -1,7 +1,7 @@
 """A root key sealed into the entries of `root.json`, one for each way to open it. Specified in docs/spec/room.md.
 
 A passphrase goes through Argon2id with the parameters of RFC 9106's second recommended option; a key file, a recovery kit
-and the shares of a quorum are random already and go through HKDF, which costs nothing.
+and the shares of a quorum are random already and go through HKDF, which costs nothing. A token wraps the root by a key of its own.
 
 A quorum, k of n shares, is an entry for each set of k shares, sealed by all of them together: whoever has fewer lacks 256
 random bits. So no secret sharing is needed that somebody would have to get right.
@@ -28,22 +28,30 @@ if TYPE_CHECKING:
 
 
 class SecretKind(StrEnum):
-    """What a secret is. A secret is tried on the entries of its own kind only; shares, on those of a quorum."""
+    """What opens an entry. A secret is tried on the entries of its own kind only; shares, on those of a quorum.
+
+    A token has no secret that we would hold: it unwraps by itself.
+    """
 
     PASSPHRASE = "passphrase"  # noqa: S105 - the name of a kind
     KEY_FILE = "key-file"
     RECOVERY_KIT = "recovery-kit"
     SHARE = "share"
+    TOKEN = "pkcs11"  # noqa: S105 - the name of a kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seal:
-    """What a way into the room is to be made of: one secret, or all the shares of a quorum that `threshold` of open."""
+    """What a way into the room is to be made of.
+
+    One secret, all the shares of a quorum that `threshold` of open, or the key that the URI `token` names in full.
+    """
 
     kind: SecretKind
     secrets: tuple[Secret, ...]
     label: str = ""
     threshold: int = 1
+    token: str = ""
 
     def __post_init__(self) -> None:
         if self.kind is SecretKind.SHARE:
@@ -130,6 +138,9 @@ class SealedRoot:
     def with_way(self, key: RootKey, seal: Seal) -> SealedRoot:
         """The same with another way in, which was tried. `key` is this root."""
         added = tuple(sealed_entries(key, self.room_id, self.version, seal))
+        if seal.kind is SecretKind.TOKEN:
+            # the token has shown that it unwraps what it wrapped
+            return replace(self, entries=self.entries + added)
         probe = replace(self, entries=added)
         found = probe.open([(seal.kind, secret) for secret in seal.secrets[: seal.threshold]])
         if found is None:
@@ -170,6 +181,9 @@ def sealed_entries(key: RootKey, room_id: str, version: int, seal: Seal) -> Iter
     about: dict[str, int | str] = {"added": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     if seal.label:
         about["label"] = seal.label
+    if seal.kind is SecretKind.TOKEN:
+        yield token_entry(key, room_id, version, about, seal.token)
+        return
     if seal.kind is not SecretKind.SHARE:
         yield sealed_entry(key, room_id, version, str(seal.kind), about | DERIVATIONS[seal.kind], seal.secrets[0])
         return
@@ -192,6 +206,14 @@ def sealed_entry(
     return Entry(kind, parameters, sealed)
 
 
+def token_entry(key: RootKey, room_id: str, version: int, about: dict[str, int | str], uri: str) -> Entry:
+    """`key` wrapped by a key in a token."""
+    from strongroom.providers.pkcs11 import KIND, TokenUri, wrapped_root
+
+    parameters, wrapped = wrapped_root(key, room_id, version, about, TokenUri.parse(uri))
+    return Entry(KIND, parameters, wrapped)
+
+
 def to_way(entry: Entry) -> Way:
     """An entry as something that can be named and removed."""
     try:
@@ -199,7 +221,8 @@ def to_way(entry: Entry) -> Way:
     except NOT_OURS as error:
         raise entry.changed() from error
     label = str(entry.parameters.get("label", "")) or None
-    return Way(id=entry.way, kind=entry.kind, label=label, added=added, quorum=quorum_of(entry))
+    token = str(entry.parameters["uri"]) if entry.kind == SecretKind.TOKEN and "uri" in entry.parameters else None
+    return Way(id=entry.way, kind=entry.kind, label=label, added=added, quorum=quorum_of(entry), token=token)
 
 
 def quorum_of(entry: Entry) -> tuple[int, int] | None:

@@ -21,6 +21,9 @@ class SoftwareRoot:
     `way` is the id of the way by which it was opened.
     """
 
+    lease_seconds: float | None = None
+    """KEKs that it has unwrapped are used for as long as it is there."""
+
     def __init__(self, key: RootKey, version: int, way: str = "") -> None:
         self._key = key
         self._version = version
@@ -54,6 +57,10 @@ class SoftwareRoot:
     def with_way(self, sealed: SealedRoot, seal: Seal) -> SealedRoot:
         """`sealed`, which is this root, with another way in."""
         return sealed.with_way(self._key, seal)
+
+    def heir(self, fresh: SoftwareRoot, sealed: SealedRoot) -> SoftwareRoot:
+        """What works with the next root, which is `fresh`."""
+        return fresh
 
     def close(self) -> None:
         """Wipe the root key."""

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 from strongroom import crypto
 from strongroom.errors import AuthenticationFailed, RoomTampered, TargetExists, UnsupportedFormat
-from strongroom.home import Unlock, resolve
+from strongroom.home import Unlock, unlocking
 from strongroom.keys import BACKUP_KEYS, BACKUP_NAMESPACE, backup_key_name
-from strongroom.providers import RootDocument, open_sealed_root
+from strongroom.providers import RootDocument
 from strongroom.recovery.document import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strongroom.keyservice import Export
-    from strongroom.providers import SoftwareRoot
+    from strongroom.providers import OpenRoot
     from strongroom.recovery.document import Contents
 
     StrPath = str | os.PathLike[str]
@@ -44,7 +44,7 @@ def refuse_existing(path: StrPath) -> None:
 
 
 @contextmanager
-def opened(path: StrPath, unlock: Unlock) -> Iterator[tuple[SoftwareRoot, RootDocument, Contents]]:
+def opened(path: StrPath, unlock: Unlock) -> Iterator[tuple[OpenRoot, RootDocument, Contents]]:
     """The root of a backup, the sealed root that it came from, and what the backup holds; the root is wiped at the end.
 
     Raises BadPassphrase, RoomLocked, AuthenticationFailed, UnsupportedFormat for a message that is no backup.
@@ -55,12 +55,9 @@ def opened(path: StrPath, unlock: Unlock) -> Iterator[tuple[SoftwareRoot, RootDo
         raise UnsupportedFormat("this is a message, and not a backup of a room")
     room_id = header.context["strongroom-room"]
     document = RootDocument.parse(header.context["strongroom-root"], room_id)
-    secrets = resolve(unlock)
-    try:
-        root = open_sealed_root(document.current, secrets)
-    finally:
-        for _, secret in secrets:
-            secret.close()
+    # a stranger may have written it, who must not choose what code runs here: a token is named by the caller
+    with unlocking(unlock, trusts_locations=False) as unlocked:
+        root = unlocked(document.current)
     try:
         contents = unpack(decrypted(message, header, root, room_id))
         if (contents.dump.room, contents.id) != (room_id, header.context["strongroom-backup"]):
@@ -70,7 +67,7 @@ def opened(path: StrPath, unlock: Unlock) -> Iterator[tuple[SoftwareRoot, RootDo
         root.close()
 
 
-def decrypted(message: bytes, header: crypto.Header, root: SoftwareRoot, room_id: str) -> bytes:
+def decrypted(message: bytes, header: crypto.Header, root: OpenRoot, room_id: str) -> bytes:
     """The body of a backup."""
     key = root.backup_key()
     try:

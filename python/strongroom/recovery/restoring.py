@@ -30,13 +30,13 @@ from strongroom.keystore import Keystore, glance, load_keystore
 if TYPE_CHECKING:
     from strongroom.keystore import Snapshot
     from strongroom.model import Request
-    from strongroom.providers import RootDocument, SoftwareRoot
+    from strongroom.providers import OpenRoot, RootDocument
     from strongroom.recovery.document import Contents
 
 
 def build(
     site: Path,
-    root: SoftwareRoot,
+    root: OpenRoot,
     document: RootDocument,
     contents: Contents,
     who: Who,
@@ -73,7 +73,7 @@ def build(
     return epoch
 
 
-def prove(site: Path, root: SoftwareRoot, contents: Contents, owner: str) -> int:
+def prove(site: Path, root: OpenRoot, contents: Contents, owner: str) -> int:
     """Open the room that was built, verify every row, and open every KEK. Gives how many. Raises RoomTampered.
 
     Its anchor goes to a directory of its own: whether this host believes in the room is decided once it is in its place.
@@ -92,7 +92,7 @@ def prove(site: Path, root: SoftwareRoot, contents: Contents, owner: str) -> int
     return open_all(snapshot, root, contents.dump.room)
 
 
-def open_all(snapshot: Snapshot, root: SoftwareRoot, room_id: str) -> int:
+def open_all(snapshot: Snapshot, root: OpenRoot, room_id: str) -> int:
     """Open every KEK that there is."""
     records = [record for record in snapshot.versions.values() if record.wrapped_kek is not None]
     for record in records:
@@ -102,7 +102,7 @@ def open_all(snapshot: Snapshot, root: SoftwareRoot, room_id: str) -> int:
 
 def place_room(
     place: Path,
-    root: SoftwareRoot,
+    root: OpenRoot,
     document: RootDocument,
     contents: Contents,
     request: Request,

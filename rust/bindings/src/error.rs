@@ -41,7 +41,7 @@ fn class(error: &Error) -> &'static str {
     }
 }
 
-fn named<'py>(py: Python<'py>, class: &str, arguments: impl pyo3::call::PyCallArgs<'py>) -> PyErr {
+pub(crate) fn named<'py>(py: Python<'py>, class: &str, arguments: impl pyo3::call::PyCallArgs<'py>) -> PyErr {
     let made = || {
         let class = py.import("strongroom.errors")?.getattr(class)?.cast_into::<PyType>()?;
         Ok::<_, PyErr>(PyErr::from_value(class.call1(arguments)?))

@@ -21,7 +21,7 @@ use crate::terminal;
 
 /// A passphrase, key file or recovery kit, read by Rust so that it never is a Python object.
 #[pyclass(frozen, module = "strongroom.crypto")]
-pub(crate) struct Secret(Closable<Locked>);
+pub(crate) struct Secret(pub(crate) Closable<Locked>);
 
 #[pymethods]
 impl Secret {
@@ -191,7 +191,7 @@ impl Kdf {
 
 /// The root of a room's hierarchy. Leaves Rust only sealed.
 #[pyclass(frozen, module = "strongroom.crypto")]
-pub(crate) struct RootKey(Closable<wrap::RootKey>);
+pub(crate) struct RootKey(pub(crate) Closable<wrap::RootKey>);
 
 #[pymethods]
 impl RootKey {

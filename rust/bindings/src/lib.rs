@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod header;
 mod hierarchy;
+mod hsm;
 mod keys;
 mod machine;
 mod materials;
@@ -39,6 +40,8 @@ mod _rust {
     use crate::header::{Caps, Header};
     #[pymodule_export]
     use crate::hierarchy::{Kdf, LogKey, MacKey, RootKey, Secret};
+    #[pymodule_export]
+    use crate::hsm::{HsmModule, HsmSession};
     #[pymodule_export]
     use crate::keys::{AesWrappingKey, DataKey, EcdhWrappingKey, Edk, RsaWrappingKey, same_bytes};
     #[pymodule_export]

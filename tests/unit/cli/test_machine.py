@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from strongroom.cli import machine
 from strongroom.cli.machine import FAIL, OK, WARN
+from strongroom.model import Way
 
 
 def test_swap(tmp_path: Path) -> None:
@@ -69,11 +70,11 @@ def test_unlock_source(tmp_path: Path) -> None:
     passphrase = tmp_path / "p"
     passphrase.write_text("x")
     passphrase.chmod(0o600)
-    assert machine.unlock_source({}, {}).verdict == WARN
-    assert machine.unlock_source({}, {"STRONGROOM_PASSPHRASE_FILE": str(passphrase)}).verdict == OK
-    assert machine.unlock_source({"--key-file": str(tmp_path / "none")}, {}).verdict == FAIL
+    assert machine.unlock_source({}, {}, tmp_path).verdict == WARN
+    assert machine.unlock_source({}, {"STRONGROOM_PASSPHRASE_FILE": str(passphrase)}, tmp_path).verdict == OK
+    assert machine.unlock_source({"--key-file": str(tmp_path / "none")}, {}, tmp_path).verdict == FAIL
     passphrase.chmod(0o644)
-    check = machine.unlock_source({"--passphrase-file": str(passphrase)}, {})
+    check = machine.unlock_source({"--passphrase-file": str(passphrase)}, {}, tmp_path)
     assert (check.verdict, check.fix) == (WARN, f"chmod 600 {passphrase}")
 
 
@@ -100,3 +101,25 @@ def test_where_the_room_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRONGROOM_HOME", "/by/environment")
     assert machine.room_of(None) == Path("/by/environment")
     assert machine.room_of("/by/option") == Path("/by/option")
+
+
+def test_a_token_that_opens_the_room_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, pin = tmp_path / "module.so", tmp_path / "pin"
+    first, second = (f"pkcs11:token={name};object=o?module-path={module}&pin-source=file:{pin}" for name in "ab")
+    monkeypatch.setattr("strongroom.home.tokens.list_ways", lambda _home: [Way(id="1", kind="pkcs11", token=first)])
+    check = machine.unlock_source({}, {}, tmp_path)
+    assert (check.verdict, "module.so" in check.sentence) == (FAIL, True)
+    module.touch()
+    pin.write_text("1234")
+    pin.chmod(0o600)
+    assert machine.unlock_source({}, {}, tmp_path).verdict == OK
+    pin.chmod(0o604)
+    check = machine.unlock_source({}, {}, tmp_path)
+    assert (check.verdict, "chmod 600" in check.sentence) == (FAIL, True)
+    two = [
+        Way(id="1", kind="pkcs11", token=first),
+        Way(id="2", kind="pkcs11", token=second.replace(str(pin), str(module))),
+    ]
+    module.chmod(0o600)
+    monkeypatch.setattr("strongroom.home.tokens.list_ways", lambda _home: two)
+    assert machine.unlock_source({}, {}, tmp_path).verdict == WARN

@@ -152,6 +152,7 @@ def test_unlock_options_reach_the_room(room: FakeRoom, monkeypatch: pytest.Monke
         "passphrase_command": "pass show x",
         "key_file": "k",
         "recovery_file": "r",
+        "token": "pkcs11:token=t",
     }
     args = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     args += ["--share-file", "s", "--share-file", "t"]

@@ -43,7 +43,7 @@ def examine(unlock: options.Unlock) -> list[Check]:
     _probe = DataKey.generate()  # held while memory is looked at: without a key nothing would be locked
     return [
         machine.permissions(room),
-        machine.unlock_source(given, os.environ),
+        machine.unlock_source(given, os.environ, room),
         machine.backup(room),
         machine.locked_memory(memory_status()),
         machine.swap(),

@@ -32,6 +32,8 @@ class Seals:
     keystore: str | None
     quorum: tuple[int, int] | None
     share_directory: str | None
+    root: str | None
+    existing: bool
 
 
 @click.command("init")
@@ -44,6 +46,10 @@ class Seals:
         options.path_option("--recovery-file", "Write the recovery kit here instead of showing it."),
         click.option("--keystore", metavar="URL", help="Keep the keystore in this PostgreSQL database."),
         *options.QUORUM,
+        click.option(
+            "--root", metavar="URI", help="Make the root key in this PKCS#11 token: pkcs11:token=…;object=…?…"
+        ),
+        options.EXISTING,
     ],
 )
 @click.option("--no-recovery", is_flag=True, help="Make no recovery kit.")
@@ -53,10 +59,13 @@ def command(report: Report, seals: Seals, no_recovery: bool) -> None:
     """Make a room.
 
     It opens with a passphrase, a key file or both, and with the recovery kit: 24 words that are shown once, on a
-    terminal only. Keep them on paper, away from this machine.
+    terminal only. Keep them on paper, away from this machine. With --root it opens by a key in a token, and asks for no
+    passphrase.
     """
     if no_recovery and seals.recovery_file:
         raise click.UsageError("--recovery-file and --no-recovery exclude each other.")
+    if seals.existing and not seals.root:
+        raise click.UsageError("--existing belongs to --root.")
     wants_words = not (no_recovery or seals.recovery_file)
     sees_words = can_show_words(report)
     made = make(seals, recovery=bool(seals.recovery_file) or (wants_words and sees_words))
@@ -70,7 +79,7 @@ def make(seals: Seals, *, recovery: bool) -> InitResult:
     import strongroom
 
     forbid_core_dumps()
-    asks = sys.stdin.isatty() and not seals.make_key_file and not seals.quorum
+    asks = sys.stdin.isatty() and not (seals.make_key_file or seals.quorum or seals.root)
     return strongroom.init(
         seals.home,
         passphrase_file=seals.passphrase_file,
@@ -83,6 +92,8 @@ def make(seals: Seals, *, recovery: bool) -> InitResult:
         recovery=recovery,
         quorum=seals.quorum,
         share_directory=seals.share_directory,
+        root=seals.root,
+        existing=seals.existing,
         prompt=asks,
         confirm="The same again: " if asks else None,
     )

@@ -32,6 +32,8 @@ class New:
     show_recovery: bool
     quorum: tuple[int, int] | None
     share_directory: str | None
+    new_token: str | None
+    existing: bool
     label: str
 
     def way(self) -> NewWay:
@@ -49,6 +51,8 @@ class New:
             recovery=self.show_recovery or None,
             quorum=self.quorum,
             share_directory=self.share_directory,
+            token=self.new_token,
+            existing=self.existing,
             prompt="New passphrase: " if asks else None,
             confirm="The same again: " if asks else None,
             label=self.label,
@@ -72,6 +76,8 @@ new_options = options.gathered(
         options.path_option("--make-recovery-file", "A new recovery kit, written here."),
         click.option("--show-recovery", is_flag=True, help="A new recovery kit, shown as 24 words on the terminal."),
         *options.QUORUM,
+        click.option("--new-token", metavar="URI", help="A new key in this PKCS#11 token."),
+        options.EXISTING,
         click.option("--label", default="", metavar="TEXT", help="A remark for the list, in the clear."),
     ],
 )
@@ -101,7 +107,7 @@ def list_ways(report: Report, unlock: options.Unlock) -> None:
 @options.unlock_options
 @click.pass_obj
 def add_way(report: Report, new: New, why: options.Why, unlock: options.Unlock) -> None:
-    """Add another passphrase, key file, recovery kit or quorum.
+    """Add another passphrase, key file, recovery kit, quorum or token.
 
     Without an option that says what, it asks for a passphrase on a terminal.
     """
@@ -124,7 +130,7 @@ def add_way(report: Report, new: New, why: options.Why, unlock: options.Unlock) 
 @options.unlock_options
 @click.pass_obj
 def change_way(report: Report, way: str, new: New, force: bool, why: options.Why, unlock: options.Unlock) -> None:
-    """Put another passphrase, key file, recovery kit or quorum in the place of one.
+    """Put another passphrase, key file, recovery kit, quorum or token in the place of one.
 
     Whoever has the old secret and an older copy of the room still opens that copy: `root rotate` ends that for keys
     that are made afterwards.
@@ -187,4 +193,5 @@ def as_json(way: Way) -> dict[str, object]:
         "label": way.label,
         "added": way.added.isoformat() if way.added else None,
         "quorum": None if way.quorum is None else {"threshold": way.quorum[0], "shares": way.quorum[1]},
+        "token": way.token,
     }

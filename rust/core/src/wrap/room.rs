@@ -91,6 +91,16 @@ impl RootKey {
         RawAes::new(self.purpose(BACKUP)?)
     }
 
+    /// The root itself, for wrapping it under a key elsewhere.
+    pub fn secret(&self) -> &Secret {
+        &self.0
+    }
+
+    /// Takes over a root that was wrapped elsewhere. One of another length is no root.
+    pub fn from_secret(secret: Secret) -> Result<Self> {
+        if secret.len() == KEY_LEN { Ok(RootKey(secret)) } else { Err(Error::Authentication) }
+    }
+
     fn purpose(&self, info: &[u8]) -> Result<Secret> {
         expand(&Prk::extract(Hash::Sha256, &[], self.0.expose()?), info)
     }

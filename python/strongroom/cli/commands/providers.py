@@ -1,0 +1,113 @@
+"""`strongroom providers`: list, probe, health."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from strongroom.cli import options
+from strongroom.cli.failures import describe
+from strongroom.cli.process import forbid_core_dumps
+from strongroom.cli.report import Report, table
+from strongroom.errors import ProviderUnavailable
+
+if TYPE_CHECKING:
+    from strongroom.home.tokens import Health
+
+
+@click.group("providers")
+def command() -> None:
+    """Show what opens the room, and whether its tokens answer."""
+
+
+@command.command("list")
+@options.home_option
+@options.json_option
+@click.pass_obj
+def list_providers(report: Report, home: str | None) -> None:
+    """List what opens the room. Opens nothing, and asks no token."""
+    from strongroom.home.tokens import list_ways
+
+    ways = list_ways(home)
+    report.result(
+        {"providers": [{"id": way.id, "kind": way.kind, "token": way.token} for way in ways]},
+        table([("ID", "KIND", "TOKEN"), *((way.id, way.kind, way.token or "") for way in ways)]),
+    )
+
+
+@command.command("health")
+@options.home_option
+@options.json_option
+@click.pass_context
+def show_health(ctx: click.Context, home: str | None) -> None:
+    """Ask every token that opens the room for its root key, and wipe it.
+
+    The exit code is 0 if all give it, 1 if some do, 30 if none does.
+    """
+    from strongroom.home.tokens import check_health
+
+    forbid_core_dumps()
+    report = ctx.find_object(Report) or Report()
+    found = check_health(home)
+    report.result(
+        {"providers": [as_json(health) for health in found]},
+        table([("ID", "STATE", "TIME", "TOKEN"), *(row(health) for health in found)]),
+    )
+    failed = [health for health in found if health.error is not None]
+    for health in failed:
+        report.aside(f"{health.way.id}: {describe(health.error).message}" if health.error else "")
+    if failed:
+        ctx.exit(1 if len(failed) < len(found) else ProviderUnavailable.exit_code)
+
+
+@command.command("probe")
+@click.argument("uri")
+@options.json_option
+@click.pass_obj
+def probe_token(report: Report, uri: str) -> None:
+    """Log in to the token that URI names, and try how a key in it would wrap a root.
+
+    The key that it is tried with lives as long as the session; nothing is written to the token.
+    """
+    from strongroom.home.tokens import probe
+
+    forbid_core_dumps()
+    facts = probe(uri)
+    scheme = "none that is known" if facts.scheme is None else facts.scheme
+    rows = [
+        ("token", facts.label),
+        ("serial", facts.serial),
+        ("made by", f"{facts.manufacturer}, {facts.model}"),
+        ("scheme", f"{scheme}, the token makes the nonces" if facts.token_nonce else scheme),
+        ("threads", "locks" if facts.locks else "others have initialised the module: nobody knows"),
+        ("mechanisms", f"{len(facts.mechanisms)}"),
+    ]
+    document = {
+        "label": facts.label,
+        "serial": facts.serial,
+        "manufacturer": facts.manufacturer,
+        "model": facts.model,
+        "locks": facts.locks,
+        "scheme": facts.scheme,
+        "token_nonce": facts.token_nonce,
+        "mechanisms": list(facts.mechanisms),
+    }
+    report.result({"token": document}, table(rows))
+
+
+def as_json(health: Health) -> dict[str, object]:
+    """Turn a token's health into JSON."""
+    return {
+        "id": health.way.id,
+        "token": health.way.token,
+        "ok": health.error is None,
+        "seconds": round(health.seconds, 6),
+        "error": None if health.error is None else describe(health.error).as_json(),
+    }
+
+
+def row(health: Health) -> tuple[str, str, str, str]:
+    """Turn it into a row."""
+    state = "ok" if health.error is None else "fails"
+    return health.way.id, state, f"{1000 * health.seconds:.0f} ms", health.way.token or ""

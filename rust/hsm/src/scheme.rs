@@ -1,0 +1,193 @@
+//! How a token's keys wrap a key of 32 bytes.
+//!
+//! ```text
+//! aes-gcm              iv 12 or 16 │ ciphertext 32 │ tag 16
+//! aes-cbc-hmac-sha256  iv 16 │ ciphertext 32 │ mac 32
+//! ```
+//!
+//! The MAC is over the length of the associated data in 8 bytes, big-endian, the associated data, iv and ciphertext. It is
+//! checked before anything is decrypted.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use cryptoki_sys::{
+    CK_GCM_PARAMS, CK_MECHANISM, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CK_ULONG,
+    CKM_AES_CBC, CKM_AES_GCM, CKM_SHA256_HMAC,
+};
+use strongroom_secmem::{Secret, ct_eq};
+
+use crate::Fault;
+use crate::calls::{At, Calls};
+
+/// Which of the two. What was wrapped by one is never tried with the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// CKM_AES_GCM.
+    AesGcm,
+    /// CKM_AES_CBC, and CKM_SHA256_HMAC over what it gives.
+    AesCbcHmacSha256,
+}
+
+/// The token's keys: handles of objects.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    /// An AES key of 256 bits.
+    pub aes: u64,
+    /// A generic secret for HMAC; the scheme with a MAC wants it.
+    pub hmac: Option<u64>,
+}
+
+/// Where the nonce of a wrap comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Nonce {
+    /// From the caller: random bytes, of which `aes-gcm` takes the first 12.
+    Given([u8; 16]),
+    /// From the token, which writes it over a field of zeros or appends it to the ciphertext. `aes-gcm` only.
+    Token,
+}
+
+/// What one operation works with.
+pub(crate) struct Operation<'a> {
+    pub(crate) calls: &'a Calls,
+    pub(crate) session: CK_SESSION_HANDLE,
+    pub(crate) keys: Keys,
+    pub(crate) aad: &'a [u8],
+}
+
+impl Operation<'_> {
+    pub(crate) fn wrap(&self, scheme: Scheme, key: &Secret, nonce: Nonce) -> Result<Vec<u8>, Fault> {
+        match (scheme, nonce) {
+            (Scheme::AesGcm, nonce) => self.gcm_wrap(key, nonce),
+            (Scheme::AesCbcHmacSha256, Nonce::Given(iv)) => self.cbc_wrap(key, iv),
+            (Scheme::AesCbcHmacSha256, Nonce::Token) => Err(Fault::Nonsense { call: "C_EncryptInit" }),
+        }
+    }
+
+    pub(crate) fn unwrap(&self, scheme: Scheme, wrapped: &[u8]) -> Result<Secret, Fault> {
+        match scheme {
+            Scheme::AesGcm => self.gcm_unwrap(wrapped),
+            Scheme::AesCbcHmacSha256 => self.cbc_unwrap(wrapped),
+        }
+    }
+
+    fn gcm_wrap(&self, key: &Secret, nonce: Nonce) -> Result<Vec<u8>, Fault> {
+        let mut iv = match nonce {
+            Nonce::Given(bytes) => std::array::from_fn(|at| bytes[at]),
+            Nonce::Token => [0; GCM_IV],
+        };
+        let mut out = [0; KEY_LEN + TAG_LEN + LONGEST_IV];
+        let mut params = gcm_params(&mut iv, self.aad);
+        self.calls.encrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_GCM, &mut params))?;
+        let written = self.calls.encrypt(&self.at(self.keys.aes), key.expose()?, &mut out)?;
+        let (sealed, appended) = out[..written]
+            .split_at_checked(KEY_LEN + TAG_LEN)
+            .ok_or(Fault::Nonsense { call: "C_Encrypt" })?;
+        let iv = match (appended.len(), nonce) {
+            (0, Nonce::Given(_)) => &iv[..],
+            // a field that is still zero was no nonce: the second wrap under it would give the key away
+            (0, Nonce::Token) if iv != [0; GCM_IV] => &iv[..],
+            (GCM_IV | LONGEST_IV, _) => appended,
+            _ => return Err(Fault::Nonsense { call: "C_Encrypt" }),
+        };
+        Ok([iv, sealed].concat())
+    }
+
+    fn gcm_unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+        let iv_len = wrapped.len().checked_sub(KEY_LEN + TAG_LEN);
+        let (iv, sealed) = match iv_len {
+            Some(len @ (GCM_IV | LONGEST_IV)) => wrapped.split_at(len),
+            _ => return Err(Fault::Corrupt),
+        };
+        let mut iv = iv.to_vec();
+        let mut params = gcm_params(&mut iv, self.aad);
+        self.calls.decrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_GCM, &mut params))?;
+        self.opened(sealed)
+    }
+
+    fn cbc_wrap(&self, key: &Secret, mut iv: [u8; CBC_IV]) -> Result<Vec<u8>, Fault> {
+        let mut blob = iv.to_vec();
+        blob.resize(CBC_IV + KEY_LEN, 0);
+        self.calls.encrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_CBC, &mut iv))?;
+        let written = self.calls.encrypt(&self.at(self.keys.aes), key.expose()?, &mut blob[CBC_IV..])?;
+        if written != KEY_LEN {
+            return Err(Fault::Nonsense { call: "C_Encrypt" });
+        }
+        let mac = self.mac(&blob)?;
+        blob.extend_from_slice(&mac);
+        Ok(blob)
+    }
+
+    fn cbc_unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+        if wrapped.len() != CBC_IV + KEY_LEN + MAC_LEN {
+            return Err(Fault::Corrupt);
+        }
+        let (body, mac) = wrapped.split_at(CBC_IV + KEY_LEN);
+        if !ct_eq(&self.mac(body)?, mac) {
+            return Err(Fault::Corrupt);
+        }
+        let (iv, sealed) = body.split_at(CBC_IV);
+        let mut iv: [u8; CBC_IV] = std::array::from_fn(|at| iv[at]);
+        self.calls.decrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_CBC, &mut iv))?;
+        self.opened(sealed)
+    }
+
+    /// The end of a decryption. Modules may want as much room as the ciphertext has, so the key comes out of a longer secret.
+    fn opened(&self, sealed: &[u8]) -> Result<Secret, Fault> {
+        let mut written = 0;
+        let room = Secret::fill_with(KEY_LEN + TAG_LEN + LONGEST_IV, |out| {
+            written = self.calls.decrypt(&self.at(self.keys.aes), sealed, out)?;
+            Ok::<_, Fault>(())
+        })?;
+        if written != KEY_LEN {
+            return Err(Fault::Nonsense { call: "C_Decrypt" });
+        }
+        Ok(Secret::copy_from(&room.expose()?[..KEY_LEN])?)
+    }
+
+    fn mac(&self, body: &[u8]) -> Result<[u8; MAC_LEN], Fault> {
+        let key = self.keys.hmac.ok_or(Fault::Nonsense { call: "C_SignInit" })?;
+        let message = [&(self.aad.len() as u64).to_be_bytes()[..], self.aad, body].concat();
+        let mut mac = [0; MAC_LEN];
+        self.calls.sign_init(&self.at(key), &mut bare(CKM_SHA256_HMAC))?;
+        let written = self.calls.sign(&self.at(key), &message, &mut mac)?;
+        if written == MAC_LEN { Ok(mac) } else { Err(Fault::Nonsense { call: "C_Sign" }) }
+    }
+
+    fn at(&self, key: CK_OBJECT_HANDLE) -> At {
+        At { session: self.session, key }
+    }
+}
+
+fn gcm_params(iv: &mut [u8], aad: &[u8]) -> CK_GCM_PARAMS {
+    CK_GCM_PARAMS {
+        pIv: iv.as_mut_ptr(),
+        ulIvLen: iv.len() as CK_ULONG,
+        // some modules believe this one
+        ulIvBits: 8 * iv.len() as CK_ULONG,
+        pAAD: aad.as_ptr().cast_mut(),
+        ulAADLen: aad.len() as CK_ULONG,
+        ulTagBits: 8 * TAG_LEN as CK_ULONG,
+    }
+}
+
+/// A mechanism with its parameter, which it points to: it must not outlive it.
+fn mechanism<P>(kind: CK_MECHANISM_TYPE, parameter: &mut P) -> CK_MECHANISM {
+    CK_MECHANISM {
+        mechanism: kind,
+        pParameter: ptr::from_mut(parameter).cast::<c_void>(),
+        ulParameterLen: size_of::<P>() as CK_ULONG,
+    }
+}
+
+fn bare(kind: CK_MECHANISM_TYPE) -> CK_MECHANISM {
+    CK_MECHANISM { mechanism: kind, pParameter: ptr::null_mut(), ulParameterLen: 0 }
+}
+
+const KEY_LEN: usize = 32;
+const TAG_LEN: usize = 16;
+const MAC_LEN: usize = 32;
+const GCM_IV: usize = 12;
+const CBC_IV: usize = 16;
+/// The longest that a token appends.
+const LONGEST_IV: usize = 16;

@@ -1,0 +1,112 @@
+//! A session: its thread, its handle, and what is done in it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use strongroom_secmem::Secret;
+
+use crate::calls::Calls;
+use crate::scheme::Operation;
+use crate::worker::Worker;
+use crate::{Fault, Keys, Module, Nonce, Scheme};
+
+/// A session with a token, for one thing at a time. Not to be used after a fault, nor in a forked child.
+#[derive(Debug)]
+pub struct Session {
+    worker: Worker,
+    calls: Calls,
+    handle: u64,
+    closed: AtomicBool,
+}
+
+impl Session {
+    /// Opens a session with the token in a slot.
+    ///
+    /// # Errors
+    /// [`Fault`], by the deadline, as for all that follows.
+    pub fn open(module: &Module, slot: u64, read_write: bool, deadline: Duration) -> Result<Self, Fault> {
+        let worker = Worker::start(Arc::clone(&module.inside))?;
+        let calls = module.calls.clone();
+        let handle = worker.run("C_OpenSession", deadline, move || calls.open_session(slot, read_write))?;
+        Ok(Session { worker, calls: module.calls.clone(), handle, closed: AtomicBool::new(false) })
+    }
+
+    /// Logs the process in to the token, as its user. Tried once, whatever the token says.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn login(&self, pin: &Secret, deadline: Duration) -> Result<(), Fault> {
+        let pin = Secret::copy_from(pin.expose()?)?;
+        let (calls, handle) = (self.calls.clone(), self.handle);
+        self.worker.run("C_Login", deadline, move || calls.login(handle, pin.expose()?))
+    }
+
+    /// Wraps a key of 32 bytes and binds it to `aad`, which must not be empty: some modules abort on that.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn wrap(
+        &self,
+        scheme: Scheme,
+        keys: Keys,
+        key: &Secret,
+        nonce: Nonce,
+        aad: &[u8],
+        deadline: Duration,
+    ) -> Result<Vec<u8>, Fault> {
+        let (key, aad) = (Secret::copy_from(key.expose()?)?, aad.to_vec());
+        let (calls, session) = (self.calls.clone(), self.handle);
+        self.worker.run("C_Encrypt", deadline, move || {
+            Operation { calls: &calls, session, keys, aad: &aad }.wrap(scheme, &key, nonce)
+        })
+    }
+
+    /// Unwraps what [`wrap`](Self::wrap) made, into locked memory.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`] where that can be told; a module may return anything else for it.
+    pub fn unwrap(
+        &self,
+        scheme: Scheme,
+        keys: Keys,
+        wrapped: &[u8],
+        aad: &[u8],
+        deadline: Duration,
+    ) -> Result<Secret, Fault> {
+        let (wrapped, aad) = (wrapped.to_vec(), aad.to_vec());
+        let (calls, session) = (self.calls.clone(), self.handle);
+        self.worker.run("C_Decrypt", deadline, move || {
+            Operation { calls: &calls, session, keys, aad: &aad }.unwrap(scheme, &wrapped)
+        })
+    }
+
+    /// Has the session closed without waiting for it: the module may be hung.
+    pub fn abandon(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (calls, handle) = (self.calls.clone(), self.handle);
+        self.worker.leave(move || {
+            let _ = calls.close_session(handle);
+        });
+    }
+
+    /// Closes the session. The login of the process ends with its last one.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn close(&self, deadline: Duration) -> Result<(), Fault> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let (calls, handle) = (self.calls.clone(), self.handle);
+        self.worker.run("C_CloseSession", deadline, move || calls.close_session(handle))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
