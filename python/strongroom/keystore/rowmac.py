@@ -44,7 +44,11 @@ class RowMac:
 
     def faults(self, members: bytes, rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> Iterator[str]:
         """Every row that is not the one in `members`, and every one that is missing."""
-        expected = unpack_members(members)
+        try:
+            expected = unpack_members(members)
+        except RoomTampered as error:
+            yield str(error)
+            return
         for table, row in rows:
             name = row_name(table, row)
             listed = expected.pop(name, None)
@@ -87,13 +91,16 @@ def pack_members(rows: Iterable[tuple[Table, Mapping[str, Value]]]) -> bytes:
 
 
 def unpack_members(packed: bytes) -> dict[str, bytes]:
-    """MACs by row name. `packed` was authenticated, so it is well-formed."""
+    """MACs by row name. Raises RoomTampered for what nobody has packed: not all who ask have verified it."""
     fields, at = [], 0
     while at < len(packed):
         end = at + 4 + int.from_bytes(packed[at : at + 4], "big")
         fields.append(packed[at + 4 : end])
         at = end
-    return {name.decode(): mac for name, mac in zip(fields[::2], fields[1::2], strict=True)}
+    try:
+        return {name.decode(): mac for name, mac in zip(fields[::2], fields[1::2], strict=True)}
+    except ValueError:
+        raise RoomTampered("meta 1: its list of rows is none that was ever written, someone changed it") from None
 
 
 def spell(value: object) -> bytes:

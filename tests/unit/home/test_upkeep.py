@@ -22,7 +22,7 @@ from strongroom.errors import (
     RoomTampered,
     TargetExists,
 )
-from strongroom.home import Unlock, opening, upkeep
+from strongroom.home import Unlock, opening, reminder, upkeep
 from strongroom.keystore import moving, upgrading
 
 FORMAT1 = Path(__file__).parent / "format1"
@@ -87,6 +87,15 @@ EDITS = [
         ["classes pii: .*missing", "keys .*changed"],
     ),
 ]
+
+
+def test_a_list_of_rows_that_nobody_wrote_is_named_with_what_else_is_wrong(room: MadeRoom) -> None:
+    room.sql("UPDATE meta SET members = x'00000001ff00000000'")
+    edited, listed = upkeep_of(room).check().wrong
+    assert edited.startswith("meta 1: ")
+    assert "list of rows" in listed
+    # a reminder is nothing to fail for: it looks at what nobody has verified
+    assert reminder(room.home) is None
 
 
 @pytest.mark.parametrize(("edits", "patterns"), EDITS)
