@@ -51,6 +51,8 @@ class Unlock:
     confirm: str | None = None
 
     def __post_init__(self) -> None:
+        if self.token is not None and any(getattr(self, name) is not None for name in SECRETS):
+            raise Misuse("give a token or something else that opens the room, not both")
         for names in ONE_OF:
             given = [name for name in names if getattr(self, name) is not None]
             if len(given) > 1:
@@ -82,25 +84,26 @@ def unlocking(unlock: Unlock, *, trusts_locations: bool) -> Iterator[Callable[[S
     `trusts_locations`: whether the root may say itself which module is loaded, and so which code runs here.
     """
     with ExitStack() as wiping:
-        secrets: list[tuple[SecretKind, Secret]] | None = None
+        known: list[tuple[SecretKind, Secret]] = []
+
+        def read(secrets: list[tuple[SecretKind, Secret]]) -> None:
+            for _, secret in secrets:
+                wiping.callback(secret.close)
+            known.extend(secrets)
 
         def opened(sealed: SealedRoot) -> OpenRoot:
-            nonlocal secrets
             if unlock.token is not None:
                 return by_token(sealed, unlock.token)
-            if secrets is None:
-                secrets = found(unlock)
-                if not secrets and trusts_locations and has_tokens(sealed):
-                    secrets = None
+            if not known:
+                read(found(unlock))
+            if not known and has_tokens(sealed):
+                if trusts_locations:
                     return by_token(sealed, None)
-                if not secrets and not unlock.prompt and has_tokens(sealed):
-                    raise RoomLocked(
-                        "this opens by a token: name it with --token and its URI, module and PIN source too"
-                    )
-                secrets = secrets or resolve(unlock)
-                for _, secret in secrets:
-                    wiping.callback(secret.close)
-            return open_sealed_root(sealed, secrets)
+                if not unlock.prompt:
+                    raise RoomLocked("this opens by a token: name it by --token, with its module and PIN source")
+            if not known:
+                read(resolve(unlock))
+            return open_sealed_root(sealed, known)
 
         yield opened
 
@@ -263,3 +266,4 @@ ONE_OF = (
     ("passphrase", "passphrase_file", "passphrase_fd", "passphrase_command"),
     ("recovery_words", "recovery_file"),
 )
+SECRETS = (*ONE_OF[0], *ONE_OF[1], "key_file", "share_files")

@@ -110,3 +110,9 @@ def test_secrets_neither_show_nor_travel() -> None:
             pickle.dumps(carrying)
     travelling = Unlock(key_file="k", passphrase_file="p")
     assert asdict(pickle.loads(pickle.dumps(travelling))) == asdict(travelling)
+
+
+def test_a_token_and_a_secret_exclude_each_other() -> None:
+    for more in ({"key_file": "k"}, {"passphrase": "p"}, {"share_files": ["s"]}, {"recovery_file": "r"}):
+        with pytest.raises(Misuse, match="a token or something else"):
+            Unlock(token="pkcs11:token=t", **more)  # type: ignore[arg-type] # one of its fields

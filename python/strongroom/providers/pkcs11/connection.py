@@ -58,7 +58,7 @@ class Connection:
         self._anchor: HsmSession | None = None
         self._idle: list[HsmSession] = []
         self._keys: dict[TokenUri, Handles] = {}
-        self._schemes: dict[bytes, Scheme] = {}
+        self._schemes: dict[TokenUri, Scheme] = {}
 
     # --- what is done with a key ---------------------------------------------------------------------------------
 
@@ -74,9 +74,9 @@ class Connection:
 
         def probe() -> Scheme:
             keys = self._found(uri)
-            if keys.id not in self._schemes:
-                self._schemes[keys.id] = self._probed(keys, uri)
-            return self._schemes[keys.id]
+            if uri not in self._schemes:
+                self._schemes[uri] = self._probed(keys, uri)
+            return self._schemes[uri]
 
         return self._persist(probe, uri)
 
@@ -102,6 +102,7 @@ class Connection:
                 for kind, suffix in self._kinds():
                     for key in objects.search(session, uri, kind, suffix=suffix):
                         key.destroy()
+            self._keys.clear()
 
         self._persist(remove, uri)
 
@@ -372,6 +373,7 @@ class Connection:
                     self._keys.clear()
                     self._probed(self._found(uri), uri)
             except BaseException:
+                self._keys.clear()
                 for key in made:
                     ask("C_DestroyObject", key.destroy)
                 raise

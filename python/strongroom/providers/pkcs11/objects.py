@@ -38,7 +38,7 @@ def find(session: Any, uri: TokenUri) -> Handles:
     if len(found) > 1:
         raise Misuse(f"the token has {len(found)} AES keys {name_of(uri)}: say which by id=")
     check_guarded(found[0], uri)
-    key_id = bytes(found[0].id)
+    key_id = bytes(found[0].id or b"")
     beside = search(session, uri, KeyType.GENERIC_SECRET, suffix=HMAC)
     return Handles(found[0].handle, beside[0].handle if len(beside) == 1 else None, key_id)
 

@@ -22,7 +22,7 @@ from strongroom.errors import (
 from strongroom.providers.pkcs11 import connection, patience
 from strongroom.providers.pkcs11.faults import TABLE, Verdict, verdict
 from strongroom.providers.pkcs11.module import module
-from tokens import PIN, SO_PIN, Proxy, SoftHsm, Token, TokenRoom, make_token_room, run
+from tokens import PIN, SO_PIN, Proxy, SoftHsm, Token, TokenRoom, make_token_room, pin_file, run, unique
 
 ONCE_MENDED = [0x30, 0x32, 0xE0, 0xE1, 0x90, 0x91, 0xB0, 0xB3, 0x60, 0x82, 0x101, 0x190, 0x5, 0x6, 0x7, 0x80000001]
 
@@ -136,6 +136,21 @@ def test_a_wrong_pin_is_tried_once(made: TokenRoom, proxy: Proxy, soft_token: To
     assert proxy.calls("C_Login") == before + 1
     soft_token.pin_file.write_text(right)
     os.utime(soft_token.pin_file)
+    made.open().close()
+
+
+def test_a_token_is_never_locked(ock_token: Token, state: Path, tmp_path: Path) -> None:
+    """opencryptoki locks at the third wrong PIN in a row, whichever process gave it."""
+    made = make_token_room(tmp_path, ock_token.uri(unique("root")))
+    wrong = pin_file(tmp_path / "wrong", "9999")
+    named = f"pkcs11:token={ock_token.label}?module-path={ock_token.module}&pin-source=file:{wrong}"
+    command = [sys.executable, "-c", "from strongroom.cli import main; main()", "keys", "list", "--token", named]
+    environment = os.environ | {"STRONGROOM_HOME": str(made.home)}
+    said = [subprocess.run(command, env=environment, capture_output=True, text=True, check=False) for _ in range(4)]
+    assert [done.returncode for done in said] == [12] * 4
+    assert ["would lock" in done.stderr for done in said] == [False, False, True, True]
+    tool = ("--module", ock_token.module, "--token-label", ock_token.label)
+    run("pkcs11-tool", *tool, "--login", "--pin", PIN, "--list-objects")
     made.open().close()
 
 

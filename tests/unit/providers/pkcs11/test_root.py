@@ -2,7 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,8 +22,10 @@ from strongroom.errors import (
 from strongroom.home import NewWay, Unlock, init_room, open_room
 from strongroom.home.tokens import check_health, list_ways, probe
 from strongroom.keyservice import keks
+from strongroom.providers.pkcs11 import patience
+from strongroom.providers.pkcs11.module import module
 from strongroom.recovery import create_backup, restore_backup, verify_backup
-from tokens import SoftHsm, Token, TokenRoom, make_token_room, unique
+from tokens import Proxy, SoftHsm, Token, TokenRoom, make_token_room, unique
 
 SCHEMES = {"softhsm": "aes-gcm", "opencryptoki": "aes-cbc-hmac-sha256"}
 
@@ -237,3 +242,50 @@ def test_any_of_two_tokens_opens(
     assert [health.error for health in check_health(made.home)] == [None, None]
     service.close()
     assert second.kind == "pkcs11"
+
+
+def test_a_token_that_hangs_is_passed_over(
+    proxy: Proxy, soft_token: Token, ock_token: Token, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_token_room(tmp_path, soft_token.uri(module=proxy.module))
+    with Room(made.home) as room:
+        room.ways.add(NewWay(token=ock_token.uri(unique("root"))), reason="a second token")
+        first, second = (way.id for way in room.ways.list())
+    root = open_room(made.home)._root
+    monkeypatch.setattr(patience, "CALL", 0.4)
+    proxy.does("C_Decrypt sleep 1")
+    start = time.monotonic()
+    for _ in range(20):
+        root.backup_key().close()
+    # only the first of them waited for it
+    assert time.monotonic() - start < 2
+    assert (root.degraded, root.way) == ((first,), second)
+    proxy.does()
+    while not module(proxy.module).idle:
+        time.sleep(0.05)
+    monkeypatch.setattr("strongroom.providers.pkcs11.root.time.monotonic", lambda: start + 60)
+    root.backup_key().close()
+    assert (root.degraded, root.way) == ((), first)
+    root.close()
+
+
+def test_a_command_without_its_token_ends_with_30_and_writes_nothing(
+    soft_token: Token, softhsm: SoftHsm, state: Path, tmp_path: Path
+) -> None:
+    made = make_token_room(tmp_path, soft_token.uri())
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("text")
+    command = [sys.executable, "-c", "from strongroom.cli import main; main()", "encrypt", str(source), str(target)]
+    environment = os.environ | {"STRONGROOM_HOME": str(made.home)}
+    away = softhsm.directory / "away"
+    softhsm.tokens.rename(away)
+    softhsm.tokens.mkdir()
+    try:
+        start = time.monotonic()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, target.exists()) == (30, False), done.stderr
+        assert time.monotonic() - start < 30
+    finally:
+        softhsm.tokens.rmdir()
+        away.rename(softhsm.tokens)
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 0
