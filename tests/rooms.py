@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from strongroom.audit import entries
 from strongroom.home import Unlock, init_room, open_room
 from strongroom.model import Request
 
@@ -42,7 +43,7 @@ class MadeRoom:
             return connection.execute(statement, parameters).fetchall()
 
     def audit(self) -> bytes:
-        return (self.home / "audit" / "events.jsonl").read_bytes()
+        return audit_lines(self.home)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +86,11 @@ def make_room(place: Path, keystore: str | None = None) -> MadeRoom:
     assert made.key_file is not None
     assert made.recovery_words is not None
     return MadeRoom(made.home, made.key_file, made.room_id, made.recovery_words)
+
+
+def audit_lines(home: Path) -> bytes:
+    """The audit log of a room as JSON Lines."""
+    return b"".join(entry + b"\n" for entry in entries(home / "audit"))
 
 
 def copy_of(directory: Path, name: str) -> Path:

@@ -36,3 +36,8 @@ def entries(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]:
 
 
 OWN = ".strongroom"
+FILES_OF_A_LOG = frozenset(
+    {"checkpoint", "lock", "pending", "sealing", "vkey", "tile", "entries"}
+    | {str(number) for number in range(256)}
+    | {f"{number:03}{end}" for number in range(256) for end in ("", ".p")}
+)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import strongroom
+from rooms import audit_lines
 from strongroom.errors import KeyNotFound, KeyStateForbids, Misuse, PartialFailure
 from strongroom.keyservice import desk
 from strongroom.keystore import CensusRecord, Change
@@ -32,7 +33,7 @@ def room(tmp_path: Path, key_file: Path) -> Iterator[strongroom.Room]:
 
 
 def closed_leases(tmp_path: Path) -> list[str]:
-    lines = (tmp_path / "home" / "audit" / "events.jsonl").read_text().splitlines()
+    lines = audit_lines(tmp_path / "home").splitlines()
     return [entry["outcome"] for entry in map(json.loads, lines) if entry["event"] == "lease-closed"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import mmap
 import multiprocessing
 import os
@@ -29,6 +28,7 @@ from strongroom.errors import (
     TargetExists,
     UnsupportedFormat,
 )
+from strongroom.home import trail
 from strongroom.materials.room import RoomMaterials
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ def room(tmp_path: Path, key_file: Path) -> Iterator[strongroom.Room]:
 
 
 def audit(tmp_path: Path) -> list[dict[str, object]]:
-    files = sorted((tmp_path / "home" / "audit").iterdir())
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [dict(entry) for entry in trail(tmp_path / "home")]
 
 
 def test_bytes(room: strongroom.Room) -> None:

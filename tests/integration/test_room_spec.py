@@ -1,5 +1,6 @@
 """docs/spec/room.md against what is on the disk, by code that shares nothing with the package."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 from builds import HAS_ARGON2ID
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from strongroom import crypto
+from strongroom.audit import entries as audit_entries
 from strongroom.home import Unlock, init_room, open_room
 from strongroom.keystore import CensusRecord, Change, OutboxEntry
 from strongroom.model import Request
@@ -40,6 +43,8 @@ COLUMNS = {
         "compromised", "edges", "history_mac", "root_version", "wrapped_kek",
     ],
     "census": ["place", "key_id", "version", "messages", "bytes", "files", "taken"],
+    "audit_logs": ["id", "place", "created"],
+    "audit_heads": ["log", "size", "root"],
     "wrap_counters": ["key_id", "version", "reserved"],
     "outbox": ["event_id", "position", "line"],
     "key_history": [
@@ -47,7 +52,7 @@ COLUMNS = {
         "approvals", "event_id",
     ],
 }  # fmt: skip
-PRIMARY = {"classes": 1, "keys": 1, "key_versions": 2, "census": 3}
+PRIMARY = {"classes": 1, "keys": 1, "key_versions": 2, "census": 3, "audit_logs": 1}
 
 
 @pytest.fixture
@@ -150,7 +155,7 @@ def test_every_mac_is_the_one_of_the_specification(folder, service):
             assert row["mac"] == mac(key, row_bytes(room, table, row)), table
     assert {table: len(rows[table]) for table in rows} == {
         "meta": 1, "classes": 2, "keys": 2, "key_versions": 3, "census": 1, "wrap_counters": 3, "outbox": 1,
-        "key_history": 6,
+        "key_history": 6, "audit_logs": 1, "audit_heads": 1,
     }  # fmt: skip
 
 
@@ -191,16 +196,16 @@ def test_the_anchor_is_that_of_the_specification(folder, service):
     assert anchor == {"format": 1, "room": room, **expected}
 
 
-def test_the_audit_trail_is_that_of_the_specification(folder, service):
+def test_entries_are_those_of_the_specification(folder, service):
     context = write_message(folder, service, b"")
-    lines = (folder / "room" / "audit" / "events.jsonl").read_text().splitlines()
+    lines = list(audit_entries(folder / "room" / "audit"))
     entries = [json.loads(line) for line in lines]
     assert [entry["event"] for entry in entries] == ["room-created", "class-created", "key-created", "lease-opened"]
     made, _, first_key, opened = entries
     assert first_key["edges"] == [1, 4]
     pairs = sorted((key.encode(), value.encode()) for key, value in context.items())
     assert opened["context_digest"] == hashlib.sha256(lp(*(part for pair in pairs for part in pair))).hexdigest()
-    common = {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process"}
+    common = {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process", "library"}
     assert set(made) == common | {"room"}
     lease = {
         "lease",
@@ -215,7 +220,58 @@ def test_the_audit_trail_is_that_of_the_specification(folder, service):
     }
     assert set(opened) == common | lease
     for line in lines:
-        assert line == json.dumps(json.loads(line), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        # with these members canonical JSON is what sorts keys and leaves out spaces
+        assert line.decode() == json.dumps(json.loads(line), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert all(not isinstance(value, int) or abs(value) < 2**53 for value in json.loads(line).values())
+
+
+def test_the_log_is_that_of_the_specification(folder, service):
+    write_message(folder, service, b"")
+    audit = folder / "room" / "audit"
+    waiting = list(records(audit / "pending", 3))
+    assert [json.loads(entry)["event"] for entry in waiting] == ["lease-opened"]
+    service.close()
+    assert list(records(audit / "pending", 4)) == []
+    bundle = (audit / "tile/entries/000.p/4").read_bytes()
+    entries = []
+    while bundle:
+        length = int.from_bytes(bundle[:2], "big")
+        entries.append(bundle[2 : 2 + length])
+        bundle = bundle[2 + length :]
+    assert entries == list(audit_entries(audit))
+    leaves = [hashlib.sha256(b"\0" + entry).digest() for entry in entries]
+    assert (audit / "tile/0/000.p/4").read_bytes() == b"".join(leaves)
+    pairs = [hashlib.sha256(b"\1" + leaves[at] + leaves[at + 1]).digest() for at in (0, 2)]
+    root = hashlib.sha256(b"\1" + b"".join(pairs)).digest()
+
+    room, key, rows = opened_keystore(folder)
+    (log,), (head,) = rows["audit_logs"], rows["audit_heads"]
+    assert (head["log"], head["size"], head["root"]) == (log["id"], 4, root)
+    assert log["place"] == f"{os.uname().nodename}:{audit}"
+    seed = mac(key, lp(b"strongroom/1/audit-key", room.encode(), log["id"].encode()))
+    private, name = Ed25519PrivateKey.from_private_bytes(seed), f"strongroom/{room}/{log['id']}"
+    public = b"\1" + private.public_key().public_bytes_raw()
+    key_id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
+    assert (audit / "vkey").read_text() == f"{name}+{key_id.hex()}+{base64.b64encode(public).decode()}\n"
+    text = f"{name}\n4\n{base64.b64encode(root).decode()}\n"
+    signature = base64.b64encode(key_id + private.sign(text.encode())).decode()
+    assert (audit / "checkpoint").read_text() == f"{text}\n\u2014 {name} {signature}\n"
+
+
+def records(path, first):
+    """The entries of `pending`, whose numbers begin with `first`."""
+    content = path.read_bytes()
+    said, fence = content[:24], content[8:16]
+    assert said[:8] == b"SRaudit1"
+    assert int.from_bytes(said[16:], "big") == first
+    assert content[24:32] == hashlib.sha256(said).digest()[:8]
+    content = content[32:]
+    while content:
+        end = 2 + int.from_bytes(content[:2], "big")
+        checked = hashlib.sha256(fence + first.to_bytes(8, "big") + content[:end]).digest()[:8]
+        assert content[end : end + 8] == checked
+        yield content[2:end]
+        content, first = content[end + 8 :], first + 1
 
 
 def count(service):

@@ -11,11 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import strongroom
+from strongroom.client.upkeep import Upkeep
 from strongroom.errors import StrongroomError
+from strongroom.home import Unlock, trail
 
 from torture.crash.killing import End
 from torture.place import Place
-from torture.traces import entries, temporaries
+from torture.traces import FILES_OF_A_LOG, entries, temporaries
 
 
 class Init:
@@ -123,6 +125,8 @@ class Rotate:
         versions = [version.version for version in key.versions]
         if key.primary < self.acknowledged or versions != list(range(1, key.primary + 1)):
             yield f"versions {versions}, {key.primary} of them primary, and {self.acknowledged} was acknowledged"
+        upkeep = Upkeep(self.place.room, Unlock(key_file=self.place.key), principal=None, purpose=None)
+        yield from upkeep.reconcile().wrong
         recorded = rotations(self.place.room)
         if len(recorded) != len(set(recorded)):
             yield f"the audit trail knows of two rotations to one version: {recorded}"
@@ -135,9 +139,8 @@ class Rotate:
 
 def rotations(room: Path) -> list[int]:
     """The versions that the audit trail says were made. An entry that a crash repeated counts once."""
-    lines = (room / "audit/events.jsonl").read_text().splitlines()
-    events = {event["id"]: event for event in map(json.loads, lines) if event["event"] == "key-rotated"}
-    return [event["version"] for event in events.values()]
+    events = {event["id"]: event for event in trail(room) if event["event"] == "key-rotated"}
+    return [int(str(event["version"])) for event in events.values()]
 
 
 def has_waiting(room: Path) -> bool:
@@ -146,4 +149,4 @@ def has_waiting(room: Path) -> bool:
         return keystore.execute("SELECT 1 FROM outbox").fetchone() is not None
 
 
-FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "backup.json", "audit", "events.jsonl"}
+FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "backup.json", "audit", *FILES_OF_A_LOG}

@@ -11,7 +11,7 @@ import strongroom
 from strongroom.errors import StrongroomError
 
 from torture.place import Place
-from torture.traces import entries, files
+from torture.traces import FILES_OF_A_LOG, entries, files
 
 Words = Sequence[object]
 
@@ -411,7 +411,7 @@ def contents(tree: Path) -> dict[str, bytes]:
 
 QUIETLY = ("--no-progress", "--workers", "1")
 # SQLite's journal stands until the next transaction wherever it could not be removed
-FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "keystore.db-journal", "audit", "events.jsonl"}
+FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "keystore.db-journal", "audit", *FILES_OF_A_LOG}
 GIVEN = {"room", "key", "state", "tmp", "home", "cwd", "stdout", "stderr"} | {
     "file", "file.sr", "tree", "tree.enc", "old", "old.enc", "back",
 }  # fmt: skip

@@ -1,8 +1,9 @@
-"""The audit trail: what happened to keys, durable before anything is released.
+"""The audit log: what happened to keys, durable before anything is released, and in a tree that others can verify.
 
-`Sink` is the seam; `JsonLinesSink` is an append-only file. Entries are specified in docs/spec/room.md.
+`Sink` is the seam; `AuditLog` is the log of a room. Specified in docs/spec/audit.md.
 """
 
+from strongroom.audit.checkpoint import Tree, Verifier
 from strongroom.audit.counting import Tally
 from strongroom.audit.events import (
     BackupCreated,
@@ -22,6 +23,7 @@ from strongroom.audit.events import (
     KeystoreUpgraded,
     LeaseClosed,
     LeaseOpened,
+    LogStarted,
     OwnerChanged,
     Recovered,
     RoomCreated,
@@ -30,10 +32,14 @@ from strongroom.audit.events import (
     UnlockChanged,
     Who,
 )
+from strongroom.audit.log import AuditLog
 from strongroom.audit.metered import MeteredSink
-from strongroom.audit.sink import Head, JsonLinesSink, Sink
+from strongroom.audit.reading import entries
+from strongroom.audit.sealing import Notary
+from strongroom.audit.sink import Head, Sink
 
 __all__ = [
+    "AuditLog",
     "BackupCreated",
     "BackupVerified",
     "CensusForgotten",
@@ -44,7 +50,6 @@ __all__ = [
     "Event",
     "Failed",
     "Head",
-    "JsonLinesSink",
     "KeyAnnotated",
     "KeyCreated",
     "KeyRotated",
@@ -53,7 +58,9 @@ __all__ = [
     "KeystoreUpgraded",
     "LeaseClosed",
     "LeaseOpened",
+    "LogStarted",
     "MeteredSink",
+    "Notary",
     "OwnerChanged",
     "Recovered",
     "RoomCreated",
@@ -61,6 +68,9 @@ __all__ = [
     "RootRotated",
     "Sink",
     "Tally",
+    "Tree",
     "UnlockChanged",
+    "Verifier",
     "Who",
+    "entries",
 ]

@@ -1,16 +1,17 @@
-"""Events of the audit trail, one frozen class each, and the line that each becomes.
+"""Events of the audit log, one frozen class each, and the entry that each becomes. Specified in docs/spec/audit.md.
 
 Context values are never recorded, only a digest of the whole context.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from strongroom.crypto import build_info
 from strongroom.errors import LimitExceeded
 from strongroom.keys import new_id
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from strongroom.model import Request
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_ENTRY = 65_535
 
 
@@ -58,13 +59,12 @@ class Event:
     id: str = field(default_factory=new_id)
 
     def line(self) -> bytes:
-        """The entry: one line of JSON with sorted keys, UTF-8, without spaces. Raises LimitExceeded over 65,535 bytes."""
-        content: dict[str, object] = {"schema": SCHEMA, "event": self.name, **flat(self.who), **flat(self)}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        try:
-            line = text.encode() + b"\n"
-        except UnicodeEncodeError:
-            line = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        """The entry as canonical JSON (RFC 8785), and a newline. Raises LimitExceeded over 65,535 bytes."""
+        # only whoever writes entries needs it
+        import rfc8785
+
+        content = {"schema": SCHEMA, "event": self.name, "library": library(), **flat(self.who), **flat(self)}
+        line: bytes = rfc8785.dumps(canonical(content)) + b"\n"
         if len(line) > MAX_ENTRY:
             raise LimitExceeded(
                 f"an audit entry has at most {MAX_ENTRY} bytes, and this one {len(line)}: shorten the reason"
@@ -296,7 +296,7 @@ class BackupVerified(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRestored(Event):
-    """This room was made from a backup. The audit trail of before had so many bytes with this SHA-256 by then."""
+    """This room was made from a backup. `audit` says how far the log of before was by then, as the backup does."""
 
     name: ClassVar[str] = "room-restored"
     room: str
@@ -304,8 +304,7 @@ class RoomRestored(Event):
     epoch: int
     previous_epoch: int
     state: str
-    audit_bytes: int
-    audit_sha256: str
+    audit: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +324,14 @@ class Recovered(Event):
     bytes_cut: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogStarted(Event):
+    """A log began after the room did: on another host, or with so many entries of the plain trail that there was."""
+
+    name: ClassVar[str] = "log-started"
+    carried: int
+
+
 def flat(noun: object) -> dict[str, object]:
     """The fields of a dataclass as JSON values, `who` left to its own call."""
     values = {item.name: getattr(noun, item.name) for item in fields(noun) if item.name != "who"}  # type: ignore[arg-type] # callers pass dataclasses
@@ -336,3 +343,27 @@ def spell(value: object) -> object:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return value
+
+
+@cache
+def library() -> str:
+    """The version of this package."""
+    return build_info()["core"]
+
+
+def canonical(value: Any) -> Any:
+    """A value that canonical JSON can say: numbers that a double cannot hold as text, bytes of a name that was not UTF-8 marked."""
+    match value:
+        case bool() | None:
+            return value
+        case int():
+            return value if abs(value) <= LARGEST else str(value)
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case list() | tuple():
+            return [canonical(item) for item in value]
+        case _:
+            return {str(canonical(name)): canonical(item) for name, item in dict(value).items()}
+
+
+LARGEST = 2**53 - 1

@@ -214,7 +214,7 @@ why_options = gathered(
     "why",
     Why,
     [
-        click.option("--reason", metavar="TEXT", help="Why, for the audit trail."),
+        click.option("--reason", metavar="TEXT", help="Why, for the audit log."),
         click.option("--purpose", metavar="TEXT", help="What for, for policy and audit.  [default: the command]"),
     ],
 )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from strongroom.home import Unlock, os_user, upkeep
+from strongroom.home import Unlock, auditing, os_user, upkeep
 from strongroom.model import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from strongroom.audit.verifying import VerifiedLog
+    from strongroom.home.auditing import Reconciled
     from strongroom.home.upkeep import KeystoreStats, Moved, Upgraded
     from strongroom.keystore import Findings
 
 
 class Upkeep:
-    """Examines, counts, moves and upgrades the keystore of a room, which need not open for that.
+    """Examines, counts, moves and upgrades the keystore of a room, and verifies its audit log. The room need not open for that.
 
     Made by `strongroom.upkeep()`. Each call opens the root and wipes it again.
     """
@@ -45,6 +49,20 @@ class Upkeep:
     def upgrade(self, *, reason: str | None = None) -> Upgraded:
         """Bring the keystore to the newest format, all of it or nothing, with a copy of the old one beside."""
         return upkeep.upgrade(self._home, self._unlock, self._request(reason))
+
+    def verify_audit(self) -> VerifiedLog:
+        """Verify the audit log: its checkpoint, every entry, and that it is not older than the keystore knows it.
+
+        Raises `AuditTampered` for the first thing that is wrong.
+        """
+        return auditing.verify_own(self._home, self._unlock)
+
+    def reconcile(self, logs: Iterable[str | os.PathLike[str]] = ()) -> Reconciled:
+        """Compare every change and lease of the keystore with the audit log, and the other way round.
+
+        `logs` are the folders of logs that the room has at other places.
+        """
+        return auditing.reconcile(self._home, self._unlock, logs)
 
     def _request(self, reason: str | None) -> Request:
         return Request(self._principal, self._purpose, reason or "")

@@ -1,5 +1,6 @@
 """A room's directory: where it is, how it is made, how it is opened."""
 
+from strongroom.home.log import begin_log, new_log, open_log
 from strongroom.home.making import InitResult, init_room
 from strongroom.home.opening import RoomFile, open_room, read_room, read_room_id
 from strongroom.home.places import anchors_directory, as_home, default_home, os_user, os_user_beside
@@ -17,6 +18,7 @@ __all__ = [
     "Unlock",
     "anchors_directory",
     "as_home",
+    "begin_log",
     "building_site",
     "check_vacant",
     "default_home",
@@ -25,7 +27,9 @@ __all__ = [
     "init_room",
     "last_verified",
     "move_in",
+    "new_log",
     "note_verified",
+    "open_log",
     "open_room",
     "os_user",
     "os_user_beside",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.audit import JsonLinesSink, RoomCreated, Who
+from strongroom.audit import RoomCreated, Who
 from strongroom.files import DIRECTORY_MODE, create_private, sync_directory
+from strongroom.home.log import begin_log, new_log
 from strongroom.home.opening import ROOM_ID, RoomFile
 from strongroom.home.places import (
-    AUDIT_DIRECTORY,
-    AUDIT_FILE,
     ROOM_FILE,
     ROOT_FILE,
     anchors_directory,
@@ -32,6 +31,7 @@ from strongroom.providers import RootDocument, Seal, make_sealed_root
 
 if TYPE_CHECKING:
     from strongroom.home.unlock import StrPath
+    from strongroom.keystore import LogRecord
     from strongroom.providers import OpenRoot
 
 
@@ -91,7 +91,7 @@ def init_room(
             tables_forgotten(room.keystore, room.id),
             ExitStack() as undo,
         ):
-            build(site, room, key, RootDocument(sealed).content())
+            build(site, place, room, key, RootDocument(sealed).content())
             # before there is a room that only they open
             for way in drafts:
                 way.write()
@@ -150,26 +150,27 @@ def absolute(path: StrPath | None) -> Path | None:
     return None if path is None else Path(os.fsdecode(path)).absolute()
 
 
-def build(site: Path, room: RoomFile, root: OpenRoot, sealed: bytes) -> None:
-    """Everything in a room's directory, durable."""
+def build(site: Path, place: Path, room: RoomFile, root: OpenRoot, sealed: bytes) -> None:
+    """Everything in the directory of the room that will be at `place`, durable."""
     now, owner, keystore_place = datetime.now(UTC), os_user(), room.place(site)
     create_private(site / ROOT_FILE, sealed)
     who = Who.of(Request(principal=owner, purpose="init", reason="make a room"), owner)
-    make_keystore(keystore_place, room.id, owner, root, first_change(root, room.id, who, now))
-    (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
-    # opening it once proves that it is whole, sets the anchor of this host, and begins the audit trail
+    log = new_log(place)
+    first = replace(first_change(root, room.id, who, now), logs=(log,))
+    make_keystore(keystore_place, room.id, owner, root, first)
+    # opening it once proves that it is whole, sets the anchor of this host, and begins the audit log
     keystore = Keystore(keystore_place, room.id, root, anchors_directory())
     try:
-        record_making(site / AUDIT_DIRECTORY / AUDIT_FILE, room.id, who, keystore)
+        record_making(site, room.id, who, keystore, log)
     finally:
         keystore.close()
     create_private(site / ROOM_FILE, room.content())
     sync_directory(site)
 
 
-def record_making(path: Path, room_id: str, who: Who, keystore: Keystore) -> None:
-    """The first entries of the audit trail."""
-    sink = JsonLinesSink(path, who.actor)
+def record_making(site: Path, room_id: str, who: Who, keystore: Keystore, log: LogRecord) -> None:
+    """The first entries of the audit log."""
+    sink = begin_log(site, room_id, keystore, who.actor, log)
     try:
         sink.note(RoomCreated(who=who, room=room_id))
         keystore.deliver(lambda entries: sink.send([entry.line for entry in entries]))

@@ -1,4 +1,4 @@
-"""Open a room: check its directory, unseal its root, verify its keystore, start its audit trail."""
+"""Open a room: check its directory, unseal its root, verify its keystore, start its audit log."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from strongroom.audit import JsonLinesSink, MeteredSink
+from strongroom.audit import MeteredSink
 from strongroom.errors import KeystoreMoved, RoomNotFound, RoomTampered, UnsupportedFormat
 from strongroom.files import NOT_OURS, check_private, write_private
+from strongroom.home.log import open_log
 from strongroom.home.places import (
-    AUDIT_DIRECTORY,
-    AUDIT_FILE,
     KEYSTORE_FILE,
     ROOM_FILE,
     ROOT_FILE,
@@ -72,7 +71,7 @@ def open_room(
     root_file = RootFile(place / ROOT_FILE, room.id)
     with ExitStack() as undo:
         root, keystore = open_keystore(place, root_file, room, unlock or Unlock(), undo)
-        sink = JsonLinesSink(place / AUDIT_DIRECTORY / AUDIT_FILE, actor)
+        sink = open_log(place, room.id, keystore, actor)
         undo.callback(sink.close)
         owner = keystore.snapshot().owner
         policy = OwnerPolicy(owner, os_user_beside(owner))

@@ -11,7 +11,7 @@ ROOT_FILE = "root.json"
 KEYSTORE_FILE = "keystore.db"
 BACKUP_FILE = "backup.json"
 AUDIT_DIRECTORY = "audit"
-AUDIT_FILE = "events.jsonl"
+VKEY_FILE = "vkey"
 
 
 def default_home() -> Path:

@@ -1,12 +1,14 @@
-"""The audit trail of a room, read back."""
+"""The audit log of a room, read back."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
+from strongroom.audit import entries
 from strongroom.errors import AuditUnavailable
-from strongroom.home.places import AUDIT_DIRECTORY, AUDIT_FILE, as_home
+from strongroom.home.log import folders
+from strongroom.home.places import as_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,9 +21,8 @@ def trail(home: StrPath | None = None) -> Iterator[Mapping[str, object]]:
 
     Raises AuditUnavailable.
     """
-    path = as_home(home) / AUDIT_DIRECTORY / AUDIT_FILE
-    try:
-        with path.open("rb") as lines:
-            yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
-    except (OSError, ValueError) as error:
-        raise AuditUnavailable(f"the audit trail {path} cannot be read: {error}") from error
+    for folder in folders(as_home(home)):
+        try:
+            yield from map(json.loads, entries(folder))
+        except ValueError as error:
+            raise AuditUnavailable(f"the audit log {folder} cannot be read: {error}") from error

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.audit import Denied, JsonLinesSink, KeystoreMoved, KeystoreUpgraded, Who
+from strongroom.audit import AuditLog, Denied, KeystoreMoved, KeystoreUpgraded, Who
 from strongroom.errors import AccessDenied, InternalError, Misuse, RoomTampered, StrongroomError
 from strongroom.files import check_private, write_private
+from strongroom.home.log import open_log
 from strongroom.home.opening import RoomFile, keystore_in_force, read_room, unseal
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
-    AUDIT_FILE,
     KEYSTORE_FILE,
     ROOM_FILE,
     ROOT_FILE,
@@ -113,7 +113,7 @@ def move(home: StrPath | None, unlock: Unlock, target: str, request: Request) ->
         room = read_room(place)
         elsewhere = destination(place, room, target)
         source, there = room.place(place), elsewhere.place(place)
-        with opened(place, room, root) as keystore, trail(place) as sink:
+        with opened(place, room, root) as keystore, trail(place, room, keystore) as sink:
             authorise(keystore.snapshot().owner, request, sink)
             deliver(keystore, sink)
             before = keystore.snapshot().digest
@@ -132,7 +132,7 @@ def finish(place: Path, room: RoomFile, root: OpenRoot, source: Path | str) -> N
     """Put a keystore that was moved in force, and say so in `room.json` and in the audit trail."""
     settle(room.place(place), room.id, root, came_from=source)
     write_private(place / ROOM_FILE, room.content())
-    with opened(place, room, root) as keystore, trail(place) as sink:
+    with opened(place, room, root) as keystore, trail(place, room, keystore) as sink:
         deliver(keystore, sink)
 
 
@@ -140,14 +140,14 @@ def upgrade(home: StrPath | None, unlock: Unlock, request: Request) -> Upgraded:
     """Bring the keystore to the newest format, and leave a copy of the old one in the room."""
     with site(home, unlock) as (place, room, root):
         path, backup = place / KEYSTORE_FILE, place / BACKUP_FILE
-        with trail(place) as sink:
+        with trail(place, room) as sink:
             authorise(owner_of_first(path, room.id, root, anchors_directory()), request, sink)
         event = KeystoreUpgraded(
             who=Who.of(request, os_user()), from_format=FIRST_FORMAT, to_format=FORMAT, backup=backup.name
         )
         upgrade_keystore(path, backup, room.id, root, anchors_directory(), entry_of(event))
         write_private(place / ROOM_FILE, room.content())
-        with opened(place, room, root) as keystore, trail(place) as sink:
+        with opened(place, room, root) as keystore, trail(place, room, keystore) as sink:
             deliver(keystore, sink)
     return Upgraded(FIRST_FORMAT, FORMAT, backup)
 
@@ -166,7 +166,7 @@ def destination(place: Path, room: RoomFile, target: str) -> RoomFile:
     return elsewhere
 
 
-def authorise(owner: str, request: Request, sink: JsonLinesSink) -> None:
+def authorise(owner: str, request: Request, sink: AuditLog) -> None:
     """Ask the policy. Raises AccessDenied once the refusal is durable in the audit trail."""
     policy, resource = OwnerPolicy(owner, os_user_beside(owner)), Resource()
     decision = judge(policy, request, Action.MAINTAIN, resource)
@@ -186,7 +186,7 @@ def refuse_findings(found: Findings) -> None:
         raise RoomTampered(f"{found.wrong[0]} (`strongroom keystore check` shows all)")
 
 
-def deliver(keystore: Keystore, sink: JsonLinesSink) -> None:
+def deliver(keystore: Keystore, sink: AuditLog) -> None:
     """Send what waits in the outbox."""
     keystore.deliver(lambda entries: sink.send([entry.line for entry in entries]))
 
@@ -219,9 +219,12 @@ def opened(place: Path, room: RoomFile, root: OpenRoot) -> Iterator[Keystore]:
 
 
 @contextmanager
-def trail(place: Path) -> Iterator[JsonLinesSink]:
-    """The room's audit trail, until the end."""
-    sink = JsonLinesSink(place / AUDIT_DIRECTORY / AUDIT_FILE, os_user())
+def trail(place: Path, room: RoomFile, keystore: Keystore | None = None) -> Iterator[AuditLog]:
+    """The room's audit log, until the end. Without a keystore it takes entries, and signs nothing."""
+    if keystore is None:
+        sink = AuditLog(place / AUDIT_DIRECTORY, os_user())
+    else:
+        sink = open_log(place, room.id, keystore, os_user())
     try:
         yield sink
     finally:

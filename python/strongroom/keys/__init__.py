@@ -1,7 +1,14 @@
 """Pure rules about keys: their names, what they are bound to, and their lifecycle. No storage, no clock, no crypto."""
 
 from strongroom.keys.backups import BACKUP_KEYS, BACKUP_NAMESPACE, backup_key_name
-from strongroom.keys.binding import context_digest, kek_binding, length_prefixed, mac_key_binding, root_binding
+from strongroom.keys.binding import (
+    context_digest,
+    kek_binding,
+    length_prefixed,
+    log_key_binding,
+    mac_key_binding,
+    root_binding,
+)
 from strongroom.keys.lifecycle import EDGES, Asker, Edge, Move, Operation, edge, may
 from strongroom.keys.names import (
     CLASS_KEY,
@@ -56,6 +63,7 @@ __all__ = [
     "is_over",
     "kek_binding",
     "length_prefixed",
+    "log_key_binding",
     "mac_key_binding",
     "may",
     "new_id",

@@ -24,6 +24,11 @@ def mac_key_binding(room_id: str, root_version: int) -> bytes:
     return bind("mac-key", room_id, str(root_version))
 
 
+def log_key_binding(room_id: str, log: str) -> bytes:
+    """What the key that signs an audit log comes from, under the keystore's MAC key."""
+    return bind("audit-key", room_id, log)
+
+
 def kek_binding(room_id: str, root_version: int, key_id: str, version: int) -> bytes:
     """Associated data of a KEK version, wrapped by a root."""
     return bind("kek", room_id, str(root_version), key_id, str(version))

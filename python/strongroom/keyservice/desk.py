@@ -77,10 +77,11 @@ class Desk:
                 return
             self._closed = True
         with ExitStack() as closing:
-            closing.callback(self._sink.close)
-            closing.callback(self._keystore.close)
             closing.callback(self._root.close)
             closing.callback(self._keks.close)
+            closing.callback(self._keystore.close)
+            # first: what it seals, the keystore remembers
+            closing.callback(self._sink.close)
 
     def _turn(self) -> threading.Lock:
         """This thread's turn, for a whole call: the locks below are not made for a thread that waits for itself."""

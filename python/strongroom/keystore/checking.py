@@ -28,7 +28,7 @@ from strongroom.keystore.reading import (
 )
 from strongroom.keystore.rowmac import RowMac
 from strongroom.keystore.rows import as_bytes, as_int
-from strongroom.keystore.tables import KEY_HISTORY, META, OUTBOX, WRAP_COUNTERS
+from strongroom.keystore.tables import AUDIT_HEADS, KEY_HISTORY, META, OUTBOX, WRAP_COUNTERS
 from strongroom.model import KeyState
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ class Examination:
     def findings(self, anchors: Path) -> Findings:
         """What is wrong."""
         wrong = [*self._wrong_in_the_set(anchors), *self._wrong_beside_the_set()]
-        rows = {table.name: len(read_rows(self._connection, table)) for table in (KEY_HISTORY, WRAP_COUNTERS, OUTBOX)}
+        rows = {
+            table.name: len(read_rows(self._connection, table))
+            for table in (KEY_HISTORY, WRAP_COUNTERS, AUDIT_HEADS, OUTBOX)
+        }
         for table, _ in self._members:
             rows[table.name] = rows.get(table.name, 0) + 1
         snapshot = None
@@ -104,8 +107,8 @@ class Examination:
         return Anchor(anchors, self._room_id, self._macs.key)
 
     def _wrong_beside_the_set(self) -> Iterator[str]:
-        """Counters and outbox, which have MACs of their own."""
-        for table in (WRAP_COUNTERS, OUTBOX):
+        """Counters, heads of logs and outbox, which have MACs of their own."""
+        for table in (WRAP_COUNTERS, AUDIT_HEADS, OUTBOX):
             for row in read_rows(self._connection, table):
                 yield from said(self._macs.check, table, row)
 
@@ -131,6 +134,17 @@ class Examination:
         for key_id, number in sorted(snapshot.versions.keys() - counted):
             yield f"wrap_counters {key_id}/{number}: the row is missing, someone removed it"
         yield from wrong_with_keys(snapshot)
+        yield from self._wrong_with_logs(snapshot)
+
+    def _wrong_with_logs(self, snapshot: Snapshot) -> Iterator[str]:
+        """A head for each log, and no other."""
+        heads = {str(row["log"]) for row in read_rows(self._connection, AUDIT_HEADS)}
+        yield from (
+            f"audit_heads {log}: the row is missing, someone removed it" for log in sorted(snapshot.logs.keys() - heads)
+        )
+        yield from (
+            f"audit_heads {log}: it belongs to no log, someone added it" for log in sorted(heads - snapshot.logs.keys())
+        )
 
     def _wrong_with_kek(self, version: VersionRecord) -> Iterator[str]:
         name = f"key_versions {version.key_id}/{version.version}"

@@ -56,6 +56,11 @@ class Database:
             for statement in connection.get_execution_options()["strongroom_begin"]:
                 connection.exec_driver_sql(statement)
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of SQLite."""
+        return isinstance(self._place, Path)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""

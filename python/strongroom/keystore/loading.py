@@ -11,27 +11,32 @@ from sqlalchemy import insert
 
 from strongroom.errors import AuthenticationFailed, RoomTampered
 from strongroom.files import create_private
-from strongroom.keys import length_prefixed, mac_key_binding
+from strongroom.keys import mac_key_binding
 from strongroom.keystore.anchor import Anchor
 from strongroom.keystore.dump import DUMPED
 from strongroom.keystore.engine import Database
+from strongroom.keystore.logs import list_log
 from strongroom.keystore.making import check_vacant
-from strongroom.keystore.reading import FORMAT, check_format, read_meta
-from strongroom.keystore.rowmac import RowMac, unpack_members
+from strongroom.keystore.reading import FORMAT, check_format, members_without, read_meta
+from strongroom.keystore.rowmac import RowMac
 from strongroom.keystore.rows import as_bytes, as_int
 from strongroom.keystore.store import seal
-from strongroom.keystore.tables import CENSUS
+from strongroom.keystore.tables import AUDIT_LOGS, CENSUS
 
 if TYPE_CHECKING:
     from strongroom.keystore.dump import Dump
     from strongroom.keystore.engine import Place
     from strongroom.keystore.reading import Root
+    from strongroom.keystore.records import LogRecord
     from strongroom.keystore.rowmac import Value
 
 
-def load_keystore(place: Place, root: Root, dump: Dump, *, owner: str, anchors: Path) -> int:
+def load_keystore(
+    place: Place, root: Root, dump: Dump, *, owner: str, anchors: Path, log: LogRecord | None = None
+) -> int:
     """A new keystore at `place` that holds `dump`. Gives its epoch: above that of the dump and what `anchors` have seen.
 
+    `log` is the audit log that the room begins with; those of before belong to the room that was.
     Nothing of the dump is believed yet: opening the keystore verifies it. The caller makes sure that a crash leaves no half
     of a file. Raises TargetExists, RoomTampered, RoomOutdated and UnsupportedFormat.
     """
@@ -53,6 +58,8 @@ def load_keystore(place: Place, root: Root, dump: Dump, *, owner: str, anchors: 
             upgrade(connection)
             for name, row in dump.rows:
                 connection.execute(insert(BY_NAME[name]).values(dict(row)))
+            if log is not None:
+                list_log(connection, macs, log)
             meta: dict[str, Value] = {
                 "id": 1,
                 "format": FORMAT,
@@ -100,8 +107,7 @@ def glance(place: Place, room_id: str) -> Glance:
 
 def keys_digest(members: bytes) -> str:
     """What `members` says of classes, keys and versions, in one number."""
-    said = [(name, mac) for name, mac in unpack_members(members).items() if not name.startswith(f"{CENSUS.name} ")]
-    return hashlib.sha256(length_prefixed(*(part for name, mac in said for part in (name.encode(), mac)))).hexdigest()
+    return hashlib.sha256(members_without(members, CENSUS, AUDIT_LOGS)).hexdigest()
 
 
 BY_NAME = {table.name: table for table in DUMPED}

@@ -29,6 +29,8 @@ from strongroom.keystore.rowmac import RowMac
 from strongroom.keystore.rows import as_bytes, as_int
 from strongroom.keystore.store import seal
 from strongroom.keystore.tables import (
+    AUDIT_HEADS,
+    AUDIT_LOGS,
     CENSUS,
     CLASSES,
     KEY_HISTORY,
@@ -133,11 +135,11 @@ def put(here: Connection, target: Place, macs: RowMac, meta: Row, entry: OutboxE
     database = Database(target)
     try:
         with database.writing() as there:
-            if leftover(there, target, str(meta["room"]), macs):
+            left_over = leftover(there, target, str(meta["room"]), macs)
+            upgrade(there)
+            if left_over:
                 for table in reversed(TABLES):
                     there.execute(delete(table))
-            else:
-                upgrade(there)
             for table in TABLES:
                 rows = read_rows(here, table)
                 if rows:
@@ -149,4 +151,4 @@ def put(here: Connection, target: Place, macs: RowMac, meta: Row, entry: OutboxE
 
 
 # those first that others point to; the meta row is written when the set is sealed
-TABLES = (KEYS, KEY_VERSIONS, CLASSES, CENSUS, KEY_HISTORY, WRAP_COUNTERS, OUTBOX)
+TABLES = (KEYS, KEY_VERSIONS, CLASSES, CENSUS, KEY_HISTORY, WRAP_COUNTERS, AUDIT_LOGS, AUDIT_HEADS, OUTBOX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, inspect, select
 
 from strongroom.errors import (
     AuthenticationFailed,
@@ -18,8 +18,18 @@ from strongroom.errors import (
 from strongroom.keys import length_prefixed, mac_key_binding
 from strongroom.keystore.outbox import IS_WAITING
 from strongroom.keystore.records import Snapshot
-from strongroom.keystore.rows import as_bytes, as_int, from_microseconds, to_census, to_class, to_key, to_version
-from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, MEMBERS, META
+from strongroom.keystore.rowmac import unpack_members
+from strongroom.keystore.rows import (
+    as_bytes,
+    as_int,
+    from_microseconds,
+    to_census,
+    to_class,
+    to_key,
+    to_log,
+    to_version,
+)
+from strongroom.keystore.tables import AUDIT_LOGS, CENSUS, CLASSES, KEY_VERSIONS, KEYS, LATE, MEMBERS, META
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,6 +98,8 @@ def check_format(found: int) -> None:
 
 def read_rows(connection: Connection, table: Table) -> list[Row]:
     """All rows of a table. Not yet authenticated."""
+    if table in LATE and not inspect(connection).has_table(table.name):
+        return []
     try:
         return [dict(row) for row in connection.execute(select(table)).mappings()]
     except (TypeError, ValueError) as error:
@@ -132,6 +144,7 @@ def to_snapshot(meta: Row, members: Sequence[tuple[Table, Row]], *, unsent: bool
         by_key=by_key(versions),
         census=tuple(to_census(row) for row in rows(members, CENSUS)),
         current=current,
+        logs={record.id: record for record in map(to_log, rows(members, AUDIT_LOGS))},
         unsent=unsent,
     )
 
@@ -160,6 +173,14 @@ def current_keys(keys: Sequence[KeyRecord]) -> dict[tuple[str, str | None], str]
 
 
 def digest(meta: Row) -> str:
-    """What a verified keystore holds, in one number: the same in every copy of it, whatever its epoch and database."""
+    """What a verified keystore holds, in one number: the same in every copy of it, whatever its epoch, database and logs."""
     said = (str(meta[name]).encode() for name in ("room", "owner", "root_version"))
-    return hashlib.sha256(length_prefixed(b"strongroom/1/state", *said, as_bytes(meta["members"]))).hexdigest()
+    members = members_without(as_bytes(meta["members"]), AUDIT_LOGS)
+    return hashlib.sha256(length_prefixed(b"strongroom/1/state", *said, members)).hexdigest()
+
+
+def members_without(members: bytes, *tables: Table) -> bytes:
+    """A list of members, less those of some tables."""
+    prefixes = tuple(f"{table.name} " for table in tables)
+    left = [(name, mac) for name, mac in unpack_members(members).items() if not name.startswith(prefixes)]
+    return length_prefixed(*(part for name, mac in left for part in (name.encode(), mac)))

@@ -97,6 +97,23 @@ class CensusRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord:
+    """An audit log of the room: `place` is where it began, as host and directory."""
+
+    id: str
+    place: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """How far a log was when it was last signed: its entries, and the root over them."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RootChange:
     """A new version of the root, and the MAC key wrapped by it."""
 
@@ -127,6 +144,7 @@ class Change:
     outbox: tuple[OutboxEntry, ...] = ()
     census: tuple[CensusRecord, ...] = ()
     recounted: tuple[str, ...] = ()
+    logs: tuple[LogRecord, ...] = ()
     root: RootChange | None = None
 
 
@@ -149,6 +167,7 @@ class Snapshot:
     by_key: Mapping[str, Sequence[VersionRecord]] = field(repr=False, compare=False)
     census: tuple[CensusRecord, ...]
     current: Mapping[tuple[str, str | None], str]
+    logs: Mapping[str, LogRecord] = field(default_factory=dict)
     unsent: bool = False
 
     def data_class(self, name: str) -> DataClass:

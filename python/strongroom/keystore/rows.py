@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from strongroom.errors import RoomTampered
-from strongroom.keystore.records import CensusRecord, HistoryRecord, KeyRecord, VersionRecord
+from strongroom.keystore.records import CensusRecord, HistoryRecord, KeyRecord, LogRecord, VersionRecord
 from strongroom.model import DataClass, KeyState
 
 if TYPE_CHECKING:
@@ -166,6 +166,16 @@ def to_census(row: Row) -> CensusRecord:
         files=as_int(row["files"]),
         taken=from_microseconds(as_int(row["taken"])),
     )
+
+
+def log_to_row(record: LogRecord) -> dict[str, Value]:
+    """The columns of `audit_logs`."""
+    return {"id": record.id, "place": storable(record.place), "created": to_microseconds(record.created)}
+
+
+def to_log(row: Row) -> LogRecord:
+    """A row of `audit_logs`."""
+    return LogRecord(id=str(row["id"]), place=str(row["place"]), created=from_microseconds(as_int(row["created"])))
 
 
 def to_state(value: Value) -> KeyState | None:

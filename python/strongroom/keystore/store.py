@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from strongroom.errors import KeystoreUnavailable
-from strongroom.keys import mac_key_binding
-from strongroom.keystore import history, outbox
+from strongroom.keys import log_key_binding, mac_key_binding
+from strongroom.keystore import history, logs, outbox
 from strongroom.keystore.anchor import Anchor, Mark, check_progress
 from strongroom.keystore.counters import MAX_WRAPS, WrapCounters, read_counters, start_counter
 from strongroom.keystore.dump import Dump, dump_of
@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from strongroom.crypto import LogKey
     from strongroom.keystore.engine import Place
     from strongroom.keystore.reading import Root
-    from strongroom.keystore.records import Change, HistoryRecord, OutboxEntry, Snapshot, VersionRecord
+    from strongroom.keystore.records import Change, HistoryRecord, LogHead, OutboxEntry, Snapshot, VersionRecord
 
 
 class Keystore:
@@ -73,6 +74,11 @@ class Keystore:
         except BaseException:
             self._database.close()
             raise
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of the room, and so goes where the room goes."""
+        return self._database.is_file
 
     def snapshot(self) -> Snapshot:
         """All that the keystore says now. While it is `unsent`, nothing may be done by it before `deliver`."""
@@ -129,6 +135,21 @@ class Keystore:
         with self._database.reading() as connection:
             return read_counters(connection, self._macs)
 
+    def log_key(self, log: str) -> LogKey:
+        """The key that signs the checkpoints of an audit log, which the caller closes."""
+        return self._macs.key.log_key(log_key_binding(self._room_id, log))
+
+    def log_head(self, log: str) -> LogHead:
+        """How far an audit log was when it was last signed."""
+        with self._database.reading() as connection:
+            return logs.read_head(connection, self._macs, log)
+
+    def advance_log(self, log: str, before: LogHead, after: LogHead) -> None:
+        """Remember that an audit log has come from `before` to `after`. Raises AuditTampered if it was not there."""
+        with self._database.writing() as connection:
+            check_in_force(read_meta(connection, self._room_id))
+            logs.write_head(connection, self._macs, log, before, after)
+
     def mac_key_under(self, root: Root) -> bytes:
         """The MAC key, wrapped by another root."""
         return root.wrap_mac_key(self._macs.key, mac_key_binding(self._room_id, root.version))
@@ -182,6 +203,8 @@ def write_change(
     """Write the rows of a change, with their MACs. The set is not signed yet."""
     for place in change.recounted:
         connection.execute(delete(CENSUS).where(CENSUS.c.place == storable(place)))
+    for log in change.logs:
+        logs.list_log(connection, macs, log)
     known = {row_name(table, row) for table, row in read_members(connection)}
     versions = history.append(connection, macs, before, change)
     for table, values in rows_of(change, versions):
@@ -216,4 +239,5 @@ def newest(change: Change) -> datetime:
     times = [record.created for records in (change.classes, change.keys, change.versions) for record in records]
     times += [record.time for record in change.history]
     times += [record.taken for record in change.census]
+    times += [record.created for record in change.logs]
     return max(times, default=EPOCH)

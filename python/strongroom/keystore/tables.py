@@ -127,6 +127,26 @@ WRAP_COUNTERS = Table(
     Column("mac", LargeBinary, nullable=False),
 )
 
+AUDIT_LOGS = Table(
+    "audit_logs",
+    METADATA,
+    Column("id", String(32), primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+)
+
+AUDIT_HEADS = Table(
+    "audit_heads",
+    METADATA,
+    Column("log", String(32), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+)
+
 # what the set MAC covers: all but the meta row, which carries it; histories, whose heads stand in the versions; the
-# counters, which change too often; and the outbox, which is emptied without a change
-MEMBERS = (CLASSES, KEYS, KEY_VERSIONS, CENSUS)
+# counters and the heads of logs, which change too often; and the outbox, which is emptied without a change
+MEMBERS = (CLASSES, KEYS, KEY_VERSIONS, CENSUS, AUDIT_LOGS)
+# keystores of before there were logs have none of these until the first one is listed
+LATE = (AUDIT_LOGS, AUDIT_HEADS)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strongroom.audit import Who
 from strongroom.client.room import Room
 from strongroom.errors import AccessDenied, StrongroomError
 from strongroom.home import (
@@ -83,7 +82,7 @@ def create_backup(room: Room, path: StrPath, *, reason: str | None = None) -> Ba
         file.refuse_existing(path)
     export = room.export(reason=reason)
     taken = export.taken.isoformat(timespec="seconds")
-    contents = Contents(id=export.id, taken=taken, audit=export.audit, dump=export.dump)
+    contents = Contents(id=export.id, taken=taken, audit=asdict(export.audit), dump=export.dump)
     file.write(path, export, contents)
     return Backup(**about(contents, start))
 
@@ -99,11 +98,10 @@ def verify_backup(
     start, unlock = time.perf_counter(), unlock or Unlock()
     with file.opened(path, unlock) as (root, document, contents):
         owner = contents.dump.owner
-        who = Who.of(Request(owner, "backup verify", reason or ""), os_user())
         with tempfile.TemporaryDirectory(prefix="strongroom-verify-") as scratch:
             site, anchors = Path(scratch, "room"), Path(scratch, "anchors")
             site.mkdir(mode=0o700)
-            build(site, root, document, contents, who, owner, anchors)
+            build(site, root, document, contents, owner, anchors)
             keks = prove(site, root, contents, owner)
             keys = glance(site / KEYSTORE_FILE, contents.dump.room).keys
     recorded = note(contents, document, keys, home, unlock, reason)

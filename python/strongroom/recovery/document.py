@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from strongroom.audit import Head
 from strongroom.errors import MalformedMessage, UnsupportedFormat
 from strongroom.files import NOT_OURS
 from strongroom.keystore import Dump
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """A backup's inside: which it is, when it was taken, how far the audit trail was, and the keystore."""
+    """A backup's inside: which it is, when it was taken, how far the audit log was, and the keystore."""
 
     id: str
     taken: str
-    audit: Head
+    audit: Mapping[str, object]
     dump: Dump
 
 
@@ -42,7 +41,7 @@ def lines(contents: Contents) -> Iterator[object]:
         "strongroom-backup": FORMAT,
         "id": contents.id,
         "taken": contents.taken,
-        "audit": {"bytes": contents.audit.length, "sha256": contents.audit.digest},
+        "audit": dict(contents.audit),
         "keystore": {
             "format": dump.format,
             "room": dump.room,
@@ -74,7 +73,7 @@ def unpack(body: bytes) -> Contents:
         return Contents(
             id=head["id"],
             taken=head["taken"],
-            audit=Head(int(head["audit"]["bytes"]), str(head["audit"]["sha256"])),
+            audit=read_audit(head["audit"], head["strongroom-backup"]),
             dump=Dump(
                 format=int(keystore["format"]),
                 room=str(keystore["room"]),
@@ -91,6 +90,13 @@ def unpack(body: bytes) -> Contents:
         raise MalformedMessage("the message is authentic, and not a backup of a room") from error
 
 
+def read_audit(said: Mapping[str, Any], version: int) -> dict[str, object]:
+    """How far the log was: its name, entries and root. Format 1 knew a plain trail, with bytes and a digest."""
+    if version == 1:
+        return {"bytes": int(said["bytes"]), "sha256": str(said["sha256"])}
+    return {"log": str(said["log"]), "size": int(said["size"]), "root": str(said["root"])}
+
+
 def spell(value: Value) -> object:
     """A value of a row as JSON; bytes are an object, so that no text is taken for them."""
     return {"base64": base64.b64encode(value).decode("ascii")} if isinstance(value, bytes) else value
@@ -104,4 +110,4 @@ def read_row(row: Mapping[str, Any]) -> dict[str, Value]:
     }
 
 
-FORMAT = 1
+FORMAT = 2

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.audit import JsonLinesSink, OwnerChanged, RoomRestored, Who
+from strongroom.audit import OwnerChanged, RoomRestored, Who
 from strongroom.crypto import ct_eq
 from strongroom.errors import RoomTampered
 from strongroom.files import DIRECTORY_MODE, create_private, sync_directory
 from strongroom.home import (
     RoomFile,
     Standing,
+    begin_log,
     building_site,
     check_vacant,
     move_in,
+    new_log,
     note_verified,
     read_room,
     root_digest,
     tables_forgotten,
 )
-from strongroom.home.places import AUDIT_DIRECTORY, AUDIT_FILE, ROOM_FILE, ROOT_FILE
+from strongroom.home.places import ROOM_FILE, ROOT_FILE
 from strongroom.keys import new_id
 from strongroom.keyservice import unwrapped
 from strongroom.keystore import Keystore, glance, load_keystore
 
 if TYPE_CHECKING:
-    from strongroom.keystore import Snapshot
+    from strongroom.keystore import LogRecord, Snapshot
     from strongroom.model import Request
     from strongroom.providers import OpenRoot, RootDocument
     from strongroom.recovery.document import Contents
@@ -39,20 +42,32 @@ def build(
     root: OpenRoot,
     document: RootDocument,
     contents: Contents,
-    who: Who,
     owner: str,
     anchors: Path,
     keystore: str | None = None,
+    log: LogRecord | None = None,
 ) -> int:
-    """Everything in a room's directory, durable. Gives the epoch that it begins with."""
+    """Everything in a room's directory but its audit log, durable. Gives the epoch that it begins with."""
     dump = contents.dump
     room = RoomFile(dump.room, keystore, datetime.now(UTC).isoformat(timespec="seconds"))
     create_private(site / ROOT_FILE, document.content())
-    epoch = load_keystore(room.place(site), root, dump, owner=owner, anchors=anchors)
-    (site / AUDIT_DIRECTORY).mkdir(mode=DIRECTORY_MODE)
-    sink = JsonLinesSink(site / AUDIT_DIRECTORY / AUDIT_FILE, who.actor)
-    try:
-        sink.record(
+    epoch = load_keystore(room.place(site), root, dump, owner=owner, anchors=anchors, log=log)
+    create_private(site / ROOM_FILE, room.content())
+    sync_directory(site)
+    return epoch
+
+
+def record_restoring(
+    site: Path, root: OpenRoot, contents: Contents, who: Who, owner: str, epoch: int, log: LogRecord
+) -> None:
+    """The first entries of the new audit log."""
+    dump, room = contents.dump, read_room(site)
+    with tempfile.TemporaryDirectory(prefix="strongroom-") as anchors, ExitStack() as closing:
+        keystore = Keystore(room.place(site), dump.room, root, Path(anchors))
+        closing.callback(keystore.close)
+        sink = begin_log(site, dump.room, keystore, who.actor, log)
+        closing.callback(sink.close)
+        sink.note(
             RoomRestored(
                 who=who,
                 room=dump.room,
@@ -60,17 +75,11 @@ def build(
                 epoch=epoch,
                 previous_epoch=dump.epoch,
                 state=dump.digest,
-                audit_bytes=contents.audit.length,
-                audit_sha256=contents.audit.digest,
+                audit=contents.audit,
             )
         )
         if owner != dump.owner:
-            sink.record(OwnerChanged(who=who, owner=owner, previous=dump.owner))
-    finally:
-        sink.close()
-    create_private(site / ROOM_FILE, room.content())
-    sync_directory(site)
-    return epoch
+            sink.note(OwnerChanged(who=who, owner=owner, previous=dump.owner))
 
 
 def prove(site: Path, root: OpenRoot, contents: Contents, owner: str) -> int:
@@ -117,8 +126,10 @@ def place_room(
     aside = None
     place.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     with building_site(place, "restore", new_id()) as site, tables_forgotten(keystore, contents.dump.room):
-        epoch = build(site, root, document, contents, Who.of(request, actor), owner, anchors, keystore)
+        log = new_log(place)
+        epoch = build(site, root, document, contents, owner, anchors, keystore, log)
         keks = prove(site, root, contents, owner)
+        record_restoring(site, root, contents, Who.of(request, actor), owner, epoch, log)
         keys = glance(read_room(site).place(site), contents.dump.room).keys
         note_verified(site, standing_of(contents, document, keys))
         if replace and place.exists():

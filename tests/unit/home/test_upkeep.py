@@ -68,6 +68,8 @@ def test_a_sound_keystore_is_said_to_be_so(lived_in: MadeRoom) -> None:
         "key_versions": 3,
         "key_history": 6,
         "wrap_counters": 3,
+        "audit_logs": 1,
+        "audit_heads": 1,
         "outbox": 0,
     }
     assert (found.epoch, found.digest) == (3, digest(lived_in))
@@ -76,6 +78,9 @@ def test_a_sound_keystore_is_said_to_be_so(lived_in: MadeRoom) -> None:
 EDITS = [
     (["UPDATE classes SET suite = 1 WHERE name = 'pii'"], ["classes pii: .*changed", "classes pii: .*older"]),
     (["UPDATE key_versions SET state = 'ACTIVE', active_until = 5 WHERE version = 2"], ["/2: .*changed"]),
+    (["DELETE FROM audit_logs"], ["audit_logs .*missing"]),
+    (["DELETE FROM audit_heads"], ["audit_heads .*missing"]),
+    (["UPDATE audit_heads SET size = 0"], ["audit_heads .*changed"]),
     (["DELETE FROM key_history WHERE number = 1 AND version = 2"], ["key_history .*/2/1: .*missing"]),
     (["UPDATE key_history SET reason = 'x' WHERE version = 2"], ["key_history .*/2/1: .*changed"]),
     (["DELETE FROM wrap_counters WHERE version = 2"], ["wrap_counters .*/2: .*missing"]),

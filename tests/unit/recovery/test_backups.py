@@ -1,14 +1,14 @@
 """Backups: what is restored is what was, on either database; and nothing that is not whole and ours is believed."""
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from rooms import MadeRoom
+from rooms import MadeRoom, audit_lines
 from strongroom.client.room import Room
+from strongroom.crypto import merkle_check
 from strongroom.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -194,7 +194,7 @@ def test_a_new_owner_is_recorded_and_an_accident_refused(
         restore_backup(backup, tmp_path / "again", unlock)
     assert not (tmp_path / "again").exists()
     done = restore_backup(backup, tmp_path / "again", unlock, owner="bob")
-    lines = (tmp_path / "again" / "audit" / "events.jsonl").read_text().splitlines()
+    lines = audit_lines(tmp_path / "again").splitlines()
     restored, owned = map(json.loads, lines)
     assert (restored["event"], restored["backup"], restored["state"]) == ("room-restored", done.id, done.state)
     assert (owned["event"], owned["owner"], owned["previous"]) == (
@@ -211,10 +211,13 @@ def test_the_end_of_the_old_trail_is_in_the_new_one(
     room: MadeRoom, backup: Path, unlock: Unlock, tmp_path: Path
 ) -> None:
     restore_backup(backup, tmp_path / "again", unlock)
-    first = json.loads((tmp_path / "again" / "audit" / "events.jsonl").read_text().splitlines()[0])
-    old = room.audit()[: first["audit_bytes"]]
-    assert hashlib.sha256(old).hexdigest() == first["audit_sha256"]
-    assert json.loads(old.splitlines()[-1])["event"] == "backup-created"
+    first = json.loads(audit_lines(tmp_path / "again").splitlines()[0])
+    said = first["audit"]
+    old = room.audit().splitlines()[: said["size"]]
+    root, _ = merkle_check(room.home / "audit", 0, said["size"], [])
+    assert root.hex() == said["root"]
+    assert f"{said['log']}+" in (room.home / "audit" / "vkey").read_text()
+    assert json.loads(old[-1])["event"] == "backup-created"
 
 
 @pytest.mark.parametrize("where", ["load_keystore", "prove", "move_in"])

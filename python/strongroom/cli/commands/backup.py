@@ -29,8 +29,8 @@ def command() -> None:
 def create(report: Report, path: str, why: options.Why, unlock: options.Unlock) -> None:
     """Write a backup of the room, encrypted, to a new file.
 
-    It holds the keystore, the sealed root and the end of the audit trail, and opens with what opens the room now. Keep it
-    apart from that. The audit trail itself and your data are not in it.
+    It holds the keystore, the sealed root and the root of the audit log, and opens with what opens the room now. Keep it
+    apart from that. The audit log itself and your data are not in it.
     """
     from strongroom.recovery import create_backup
 
@@ -86,7 +86,7 @@ def restore(
 ) -> None:
     """Make a room out of a backup, at --home.
 
-    The room there begins a new audit trail, which says where it comes from. Its epoch is above all that this host has seen:
+    The room there begins a new audit log, which says where it comes from. Its epoch is above all that this host has seen:
     a copy of the room that still is somewhere on this host is refused from now on.
     """
     from strongroom.home import as_home

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(report: Report, textfile: str | None, unlock: options.Unlock) -> None:
     """Print the figures of the room for a monitor.
 
-    Counts what the audit trail holds, of all processes together, and looks at the keys as they are now. For a host without
+    Counts what the audit log holds, of all processes together, and looks at the keys as they are now. For a host without
     a scraper, run it from a timer.
     """
     meter = new_meter()

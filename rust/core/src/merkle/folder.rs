@@ -23,10 +23,10 @@ impl Folder {
     /// The hashes of a tile.
     pub fn hashes(&self, level: u8, index: u64, width: usize) -> Result<Vec<Digest>> {
         let id = TileId::hashes(level, index, width);
-        let content = self.read(id)?;
+        let (content, whole) = self.read(id)?;
         let (hashes, rest) = content.as_chunks::<32>();
-        if !rest.is_empty() || hashes.len() < width {
-            return Err(altered(id, "does not hold whole hashes, or too few"));
+        if !rest.is_empty() || hashes.len() < width || (whole && hashes.len() > width) {
+            return Err(altered(id, "does not hold as many hashes as it should"));
         }
         Ok(hashes[..width].iter().map(|hash| Digest(*hash)).collect())
     }
@@ -34,15 +34,15 @@ impl Folder {
     /// The entries of a bundle, as they stand in it.
     pub fn bundle(&self, index: u64, width: usize) -> Result<Vec<u8>> {
         let id = TileId::entries(index, width);
-        let mut content = self.read(id)?;
+        let (mut content, whole) = self.read(id)?;
         let mut length = 0;
         let mut count = 0;
         for entry in bundle::entries(&content).take(width) {
             length += 2 + entry.map_err(|_| altered(id, "ends within an entry"))?.len();
             count += 1;
         }
-        if count < width {
-            return Err(altered(id, "has too few entries"));
+        if count < width || (whole && length < content.len()) {
+            return Err(altered(id, "does not hold as many entries as it should"));
         }
         content.truncate(length);
         Ok(content)
@@ -74,12 +74,13 @@ impl Folder {
         beneath.map(tree_hash).ok_or_else(|| Error::Misuse("the tree has no such node".into()))
     }
 
-    /// A tile, or the full one that has taken the place of an unfinished one.
-    fn read(&self, id: TileId) -> Result<Vec<u8>> {
-        for path in [id, id.full()].map(|id| self.0.join(id.path())) {
+    /// A tile, and whether it is to hold nothing else: the full one that has taken the place of an unfinished one holds more.
+    fn read(&self, id: TileId) -> Result<(Vec<u8>, bool)> {
+        for named in [id, id.full()] {
+            let path = self.0.join(named.path());
             match fs::read(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                read => return read.map_err(Error::io("read", &path)),
+                read => return read.map(|content| (content, named == id)).map_err(Error::io("read", &path)),
             }
         }
         Err(altered(id, "is missing"))

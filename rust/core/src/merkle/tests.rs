@@ -160,6 +160,8 @@ fn every_edit_of_a_folder_is_found() {
         assert!(matches!(check(), Err(Error::Altered(_))), "{name} cut");
         fs::remove_file(&path).unwrap();
         assert!(matches!(check(), Err(Error::Altered(_))), "{name} removed");
+        fs::write(&path, [&content[..], &content[..32]].concat()).unwrap();
+        assert!(matches!(check(), Err(Error::Altered(_))), "{name} longer");
         fs::write(&path, content).unwrap();
     }
     assert_eq!(check().unwrap(), root);

@@ -1,0 +1,91 @@
+"""Signed checkpoints: C2SP tlog-checkpoint in a C2SP signed-note, with Ed25519."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strongroom.crypto import ed25519_verify
+from strongroom.errors import AuditTampered, AuthenticationFailed, Misuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """How far a log has come: how many entries it has, and the root over them."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Whose signature a checkpoint must have: the log's name and Ed25519 public key."""
+
+    name: str
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """The first bytes of a hash over both, which stand before each signature."""
+        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:4]
+
+    def __str__(self) -> str:
+        """The vkey by which other tools know it."""
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public_key).decode()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Verifier:
+        """A vkey. Raises Misuse."""
+        try:
+            name, key_id, key = text.strip().split("+", 2)
+            content = base64.b64decode(key, validate=True)
+        except (ValueError, binascii.Error):
+            raise Misuse("this is not the key of a log: NAME+ID+KEY") from None
+        found = cls(name, content[1:])
+        if not name or content[:1] != ED25519 or len(content) != 33 or found.key_id.hex() != key_id:
+            raise Misuse("this is not an Ed25519 key of a log, or not whole")
+        return found
+
+
+def sign(tree: Tree, verifier: Verifier, signature_of: Callable[[bytes], bytes]) -> bytes:
+    """The checkpoint of `tree`, signed by its log."""
+    text = f"{verifier.name}\n{tree.size}\n{base64.b64encode(tree.root).decode()}\n".encode()
+    signature = base64.b64encode(verifier.key_id + signature_of(text)).decode()
+    return text + f"\n{DASH} {verifier.name} {signature}\n".encode()
+
+
+def verify(note: bytes, verifier: Verifier) -> Tree:
+    """The tree that a checkpoint speaks of. Raises AuditTampered unless the log has signed it. Other signers are not looked at."""
+    try:
+        head, _, signatures = note.decode().rpartition("\n\n")
+        text = head + "\n"
+        origin, size, root, *_ = head.split("\n")
+        # the first line that is ours decides: a known signer whose signature fails rejects the note
+        found = next(found for line in signatures.splitlines() if (found := signature_by(line, verifier)))
+        ed25519_verify(verifier.public_key, text.encode(), found)
+        tree = Tree(int(size), base64.b64decode(root, validate=True))
+        if origin != verifier.name or str(tree.size) != size or len(tree.root) != 32:
+            raise ValueError(origin)
+    except (ValueError, StopIteration, AuthenticationFailed):
+        raise AuditTampered(f"the checkpoint is not one that {verifier.name} has signed") from None
+    return tree
+
+
+def signature_by(line: str, verifier: Verifier) -> bytes | None:
+    """The signature of a line, if it is of this signer."""
+    dash, name, content = line.split(" ")
+    decoded = base64.b64decode(content, validate=True)
+    if dash != DASH:
+        raise ValueError(line)
+    return decoded[4:] if name == verifier.name and decoded[:4] == verifier.key_id else None
+
+
+EMPTY = Tree(0, hashlib.sha256(b"").digest())
+ED25519 = b"\x01"
+DASH = "\u2014"
