@@ -36,6 +36,8 @@ tests() {
     command -v mkfs.xfs >/dev/null || install xfsprogs || echo "needs: no xfsprogs here: the tests that use it are skipped"
     # a PostgreSQL server of our own holds keystores
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || install postgresql
+    # a log is verified by packages of Go's
+    command -v go >/dev/null || install golang-go || echo "needs: no go here: the tests that use it are skipped"
     # gdb dumps the cores that are searched for keys
     command -v gcore >/dev/null || install gdb || echo "needs: no gdb here: the test that uses it is skipped"
     # two PKCS#11 modules with tokens of their own

@@ -1,0 +1,72 @@
+"""Our log read by Go's checksum-database packages, which know nothing of us: see tests/interop/golog."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from logs import MemoryNotary, filled
+
+SIZES = (1, 255, 256, 257, 65_536)
+IN_THE_LONG_RUN = 1_000_000
+
+
+@pytest.fixture(scope="session")
+def golog(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("go") is None:
+        pytest.skip("needs go")
+    program = tmp_path_factory.mktemp("golog") / "golog"
+    source = Path(__file__).parent / "golog"
+    built = subprocess.run(["go", "build", "-o", program, "."], cwd=source, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return program
+
+
+def verify(golog: Path, folder: Path, notary: MemoryNotary, older: list[Path]) -> subprocess.CompletedProcess[str]:
+    command = [golog, folder, str(notary.verifier), *older]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def grown(folder: Path, sizes: tuple[int, ...]) -> tuple[MemoryNotary, list[Path]]:
+    """A log of the last of these sizes, and the checkpoints at all of them."""
+    notary, kept = MemoryNotary(), []
+    folder.mkdir(mode=0o700)
+    for size in sizes:
+        filled(folder, notary, size - notary.tree.size)
+        kept.append(folder.with_name(f"checkpoint-{size}"))
+        shutil.copy(folder / "checkpoint", kept[-1])
+    return notary, kept
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_entry_and_every_older_checkpoint_is_proved(golog: Path, tmp_path: Path, size: int) -> None:
+    sizes = tuple(sorted({1, size // 3 or 1, *(each for each in SIZES if each <= size)}))
+    notary, older = grown(tmp_path / "audit", sizes)
+    done = verify(golog, tmp_path / "audit", notary, older)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{size} entries, {len(sizes) + 1} checkpoints\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_million_entries(golog: Path, tmp_path: Path) -> None:
+    notary, older = grown(tmp_path / "audit", (65_537, 500_000, IN_THE_LONG_RUN))
+    done = verify(golog, tmp_path / "audit", notary, older)
+    assert done.stdout == f"{IN_THE_LONG_RUN} entries, 4 checkpoints\n", done.stderr
+
+
+def test_what_is_not_so_is_refused(golog: Path, tmp_path: Path) -> None:
+    notary, older = grown(tmp_path / "audit", (3, 300))
+    stranger = MemoryNotary()
+    assert verify(golog, tmp_path / "audit", stranger, []).returncode == 1
+    other, others = grown(tmp_path / "other", (3,))
+    other.key, other.verifier = notary.key, notary.verifier
+    assert verify(golog, tmp_path / "audit", notary, others).returncode == 1
+    bundle = tmp_path / "audit/tile/entries/000"
+    content = bytearray(bundle.read_bytes())
+    content[100] ^= 1
+    bundle.write_bytes(content)
+    done = verify(golog, tmp_path / "audit", notary, older)
+    assert done.returncode == 1, done
+    assert os.linesep in done.stderr
