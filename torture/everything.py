@@ -23,6 +23,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "room_files": ("--edits", "20000"),
     "secrets": (),
     "syscalls": ("--all",),
+    "tamper": ("--entries", "10000", "--edits", "10000", "--every-byte"),
 }
 """What a program is asked for at full scale, which takes hours; without it, it takes some seconds."""
 

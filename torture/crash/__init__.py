@@ -1,7 +1,8 @@
 """SIGKILL at random instants: nothing under its name is ever half, and whoever goes on gets there.
 
 Trees are encrypted and decrypted with `--resume` over what earlier runs left, while sources change between runs, and
-re-encrypted after rotations; rooms are made; keys and roots are rotated; backups are made and restored.
+re-encrypted after rotations; rooms are made; keys and roots are rotated; backups are made and restored; the plain trails of
+older rooms become logs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 from contextlib import nullcontext
 from pathlib import Path
 
+from torture.crash.carrying import Carry, control_carry
 from torture.crash.controls import (
     control_backup,
     control_init,
@@ -126,6 +128,14 @@ def kill_restore(place: Place, dice: random.Random, options: argparse.Namespace,
     control_restore(job, report)
 
 
+def kill_carry(place: Place, dice: random.Random, options: argparse.Namespace, report: Report) -> None:
+    """Plain trails being carried into logs."""
+    job = Carry(place)
+    bombard(job, options.kills, dice, report)
+    report.notes.append(f"{job.name}: {job.midway} of the kills fell between the entries and the first checkpoint")
+    control_carry(job, report)
+
+
 def source(place: Place, dice: random.Random, options: argparse.Namespace) -> Source:
     """The tree that is to be encrypted."""
     marker = b"plaintext of a torture " + secrets.token_hex(16).encode()
@@ -141,4 +151,5 @@ JOBS = {
     "root": kill_root,
     "backup": kill_backup,
     "restore": kill_restore,
+    "carry": kill_carry,
 }
