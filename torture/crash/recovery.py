@@ -150,11 +150,14 @@ class Restore:
             if again.returncode != 0:
                 yield f"a second restore fails: {stderr}"
         try:
+            # before it is opened, which writes down what time has brought since
+            checked = strongroom.upkeep(self.home, key_file=self.place.key).check()
+            yield from checked.wrong
+            if checked.digest != self._state:
+                yield "the room is not in the state that the backup was taken of"
             with strongroom.open(self.home, key_file=self.place.key) as room:
                 if room.decrypt(self._message) != b"data":
                     yield "a message decrypts to something else"
-                if room.export().dump.digest != self._state:
-                    yield "the room is not in the state that the backup was taken of"
         except StrongroomError as error:
             yield f"the room does not open: {error!r}"
         if strange := {path.name for path in self.site.iterdir()} - {"made"}:
