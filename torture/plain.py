@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import entries
 from strongroom.files import write_private
-from strongroom.keystore.reading import read_meta
+from strongroom.keystore.reading import COMPLETE, read_meta
 from strongroom.keystore.rows import as_int
 from strongroom.keystore.store import seal
+from strongroom.keystore.tables import LATE
 
 if TYPE_CHECKING:
     from strongroom.keyservice import EmbeddedKeyService
@@ -33,7 +34,8 @@ def forget_logs(keystore: Keystore) -> None:
     """Take the tables of logs away, and what the set says of them."""
     with keystore._database.writing() as connection:
         meta = read_meta(connection, keystore._room_id)
-        for table in ("audit_logs", "audit_heads"):
-            connection.exec_driver_sql(f"DROP TABLE {table}")
+        for table in LATE:
+            connection.exec_driver_sql(f"DROP TABLE {table.name}")
+        COMPLETE.discard(connection.engine)
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
         seal(connection, keystore._macs, {**meta, "epoch": as_int(meta["epoch"]) + 1})

@@ -14,7 +14,15 @@ from strongroom.errors import RoomUnsafe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NOT_OURS", "check_private", "create_private", "directory_descriptor", "sync_directory", "write_private"]
+__all__ = [
+    "NOT_OURS",
+    "check_private",
+    "create_private",
+    "directory_descriptor",
+    "replacing",
+    "sync_directory",
+    "write_private",
+]
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -23,15 +31,25 @@ def write_private(path: Path, data: bytes) -> None:
     The caller sees to it that nobody else writes `path` meanwhile: so what a crash leaves beside it has one name, and goes
     with the next writer.
     """
+    with replacing(path) as beside:
+        create_private(beside, data)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The name under which to make the file that then takes the place of `path`. Nothing is left under it on a failure.
+
+    The new content is to be on the disk by the end of the block, and the directory is to be synced after it.
+    """
     beside = path.with_name(f".{path.name}.new")
     try:
         beside.unlink(missing_ok=True)
-        create_private(beside, data)
+        yield beside
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
 
 
 def create_private(path: Path, data: bytes = b"") -> None:

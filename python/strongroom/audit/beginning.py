@@ -55,9 +55,9 @@ def carried(trail: Iterator[bytes], actor: str) -> Iterator[bytes]:
         count += 1
     if torn:
         who = Who.of(Request("strongroom", "audit", "a crash left the last entry torn"), actor)
-        yield Recovered(who=who, bytes_cut=torn).line().removesuffix(b"\n")
+        yield Recovered(who=who, bytes_cut=torn).entry()
     who = Who.of(Request("strongroom", "audit", "the plain trail became a log"), actor)
-    yield LogStarted(who=who, carried=count).line().removesuffix(b"\n")
+    yield LogStarted(who=who, carried=count).entry()
 
 
 PLAIN = "events.jsonl"

@@ -58,18 +58,22 @@ class Event:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     id: str = field(default_factory=new_id)
 
-    def line(self) -> bytes:
-        """The entry as canonical JSON (RFC 8785), and a newline. Raises LimitExceeded over 65,535 bytes."""
+    def entry(self) -> bytes:
+        """The entry as canonical JSON (RFC 8785). Raises LimitExceeded over 65,535 bytes."""
         # only whoever writes entries needs it
         import rfc8785
 
         content = {"schema": SCHEMA, "event": self.name, "library": library(), **flat(self.who), **flat(self)}
-        line: bytes = rfc8785.dumps(canonical(content)) + b"\n"
-        if len(line) > MAX_ENTRY:
+        entry: bytes = rfc8785.dumps(canonical(content))
+        if len(entry) > MAX_ENTRY:
             raise LimitExceeded(
-                f"an audit entry has at most {MAX_ENTRY} bytes, and this one {len(line)}: shorten the reason"
+                f"an audit entry has at most {MAX_ENTRY} bytes, and this one {len(entry)}: shorten the reason"
             )
-        return line
+        return entry
+
+    def line(self) -> bytes:
+        """The entry and a newline, as the outbox keeps it."""
+        return self.entry() + b"\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,13 +68,13 @@ class AuditLog:
 
     def record(self, event: Event) -> None:
         """Append `event` and wait until it is durable. Raises AuditUnavailable."""
-        self._sync(self._append(entry_of(event.line())))
+        self._sync(self._append(event.entry()))
         if self._pending.count >= self._seal_at:
             self._seal(wait=False)
 
     def note(self, event: Event) -> None:
         """Append `event` without waiting. Raises AuditUnavailable."""
-        self._append(entry_of(event.line()))
+        self._append(event.entry())
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Append entries and wait until they are durable. Raises AuditUnavailable.
@@ -166,7 +166,7 @@ class AuditLog:
         self._pending.check_torn(self._pending.end.offset + torn)
         self._pending.cut()
         who = Who.of(Request("strongroom", "audit", "a crash left the last entry torn"), self._actor)
-        self._write(entry_of(Recovered(who=who, bytes_cut=torn).line()))
+        self._write(Recovered(who=who, bytes_cut=torn).entry())
 
     def _sync(self, place: int) -> None:
         """Wait until the write at `place` is durable: join an fdatasync that covers it, or make one."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strongroom.errors import AuditTampered
-from strongroom.files import FILE_MODE, sync_directory
+from strongroom.files import FILE_MODE, replacing, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,9 +122,7 @@ class Pending:
 
 def write_pending(path: Path, fence: int, first: int, entries: Iterable[bytes]) -> None:
     """Put a new file in the place of the old one, durable on return."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
             file.write(head_of(fence, first))
@@ -132,10 +130,6 @@ def write_pending(path: Path, fence: int, first: int, entries: Iterable[bytes]) 
                 file.write(pack(fence, index, entry))
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
     sync_directory(path.parent)
 
 

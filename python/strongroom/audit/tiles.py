@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 from strongroom.crypto import merkle_entries
 from strongroom.errors import AuditTampered
-from strongroom.files import DIRECTORY_MODE, create_private, sync_directory
+from strongroom.files import DIRECTORY_MODE, create_private, replacing, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,14 +23,8 @@ def write_tiles(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
             if not parent.exists():
                 parent.mkdir(mode=DIRECTORY_MODE)
                 changed[parent.parent] = None
-        beside = path.with_name(f".{path.name}.new")
-        try:
-            beside.unlink(missing_ok=True)
+        with replacing(path) as beside:
             create_private(beside, content)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
         changed[path.parent] = None
     for directory in changed:
         sync_directory(directory)
@@ -80,7 +73,7 @@ def bundle_name(index: int, width: int) -> str:
     number = f"{index % 1000:03}"
     left = index // 1000
     while left:
-        number = f"x{left % 1000:03}{os.sep}{number}"
+        number = f"x{left % 1000:03}/{number}"
         left //= 1000
     return f"tile/entries/{number}" + ("" if width == TILE else f".p/{width}")
 

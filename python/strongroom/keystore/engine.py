@@ -111,7 +111,8 @@ class Database:
             return self._begin(begin)
 
     def _begin(self, begin: Sequence[str]) -> Connection:
-        connection = self._engine.connect().execution_options(strongroom_begin=begin)
+        writes = begin is self._backend.writing
+        connection = self._engine.connect().execution_options(strongroom_begin=begin, strongroom_writes=writes)
         try:
             connection.begin()
         except BaseException:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
-from sqlalchemy import Connection, Table, inspect, select
+from sqlalchemy import Connection, Engine, Table, inspect, select
 
 from strongroom.errors import (
     AuthenticationFailed,
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 
 FORMAT = 2
+COMPLETE: WeakSet[Engine] = WeakSet()
+"""Engines of databases in which every table is."""
 
 
 def read_meta(connection: Connection, room_id: str) -> Row:
@@ -98,12 +101,23 @@ def check_format(found: int) -> None:
 
 def read_rows(connection: Connection, table: Table) -> list[Row]:
     """All rows of a table. Not yet authenticated."""
-    if table in LATE and not inspect(connection).has_table(table.name):
+    if table in LATE and not is_there(connection, table):
         return []
     try:
         return [dict(row) for row in connection.execute(select(table)).mappings()]
     except (TypeError, ValueError) as error:
         raise RoomTampered(f"{table.name}: a row holds what was never written there, someone changed it") from error
+
+
+def is_there(connection: Connection, table: Table) -> bool:
+    """Whether a late table is. Tables stay once they are there, and are looked for only until all are."""
+    if connection.engine in COMPLETE:
+        return True
+    names = inspect(connection).get_table_names()
+    # what a writing transaction has made, it may yet take back
+    if all(late.name in names for late in LATE) and not connection.get_execution_options()["strongroom_writes"]:
+        COMPLETE.add(connection.engine)
+    return table.name in names
 
 
 def read_members(connection: Connection) -> list[tuple[Table, Row]]:
