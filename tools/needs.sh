@@ -38,6 +38,8 @@ tests() {
     compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || install postgresql
     # a log is verified by packages of Go's
     command -v go >/dev/null || install golang-go || echo "needs: no go here: the tests that use it are skipped"
+    # a browser shows the evidence report and prints it, and the sheets are read back
+    command -v chromium >/dev/null && command -v pdftotext >/dev/null || install --no-install-recommends chromium poppler-utils
     # gdb dumps the cores that are searched for keys
     command -v gcore >/dev/null || install gdb || echo "needs: no gdb here: the test that uses it is skipped"
     # two PKCS#11 modules with tokens of their own

@@ -12,7 +12,7 @@ from pathlib import Path
 from strongroom import errors
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
-MODULES = ("strongroom", "strongroom.client", "strongroom.keyring", "strongroom.recovery")
+MODULES = ("strongroom", "strongroom.client", "strongroom.keyring", "strongroom.recovery", "strongroom.report")
 # what calls return and nobody imports
 RETURNED = (
     "strongroom.client.keys.Keys",

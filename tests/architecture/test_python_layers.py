@@ -11,6 +11,7 @@ DOORS = {
     "alembic": ("keystore",),
     "click": ("cli",),
     "rich": ("cli",),
+    "jinja2": ("report",),
     "pkcs11": ("providers",),
     "prometheus_client": ("observe",),
     "opentelemetry": ("observe",),

@@ -53,6 +53,7 @@ def test_metadata_and_licences(metadata, wheel):
         crates = archive.read(notice).decode()
     assert "\naws-lc" in crates
     assert "\npyo3 " in crates
+    assert "strongroom/report/templates/report.html" in names
     assert any(name.endswith(".cyclonedx.json") for name in names)
     info = f"{metadata['Name'].replace('-', '_')}-{metadata['Version']}.dist-info"
     assert {name.split("/")[0] for name in names} == {"strongroom", info}

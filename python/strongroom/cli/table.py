@@ -24,6 +24,7 @@ SUMMARIES = {
     "providers": "Show what opens the room, and whether its tokens answer.",
     "keystore": "Check, count, move or upgrade the keystore.",
     "audit": "Read, verify, prove, export and reconcile the audit log.",
+    "report": "Write the evidence report for auditors.",
     "metrics": "Print the figures of the room for a monitor.",
     "bench": "Measure this machine against its own limit.",
     "info": "Show versions, build and paths.",

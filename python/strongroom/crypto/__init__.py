@@ -26,6 +26,7 @@ from strongroom._rust import (
     RsaWrappingKey,
     Secret,
     SigningKey,
+    Suite,
     TreeReport,
     bench_copy,
     bench_limit,
@@ -61,6 +62,7 @@ from strongroom._rust import (
     reader_key,
     reencrypt_file,
     reencrypt_tree,
+    suites,
     verify_tree,
     writer_key,
 )
@@ -91,6 +93,7 @@ __all__ = [
     "RsaWrappingKey",
     "Secret",
     "SigningKey",
+    "Suite",
     "TreeReport",
     "bench_copy",
     "bench_limit",
@@ -126,6 +129,7 @@ __all__ = [
     "reader_key",
     "reencrypt_file",
     "reencrypt_tree",
+    "suites",
     "verify_tree",
     "writer_key",
 ]

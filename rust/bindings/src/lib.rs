@@ -20,6 +20,7 @@ mod pace;
 mod pages;
 mod reencrypt;
 mod stream;
+mod suite;
 mod terminal;
 mod tree;
 
@@ -66,6 +67,8 @@ mod _rust {
     use crate::reencrypt::{reencrypt_file, reencrypt_tree};
     #[pymodule_export]
     use crate::stream::{IncomingMessage, encrypt_stream};
+    #[pymodule_export]
+    use crate::suite::{Suite, suites};
     #[pymodule_export]
     use crate::tree::{TreeReport, decrypt_tree, encrypt_tree, verify_tree};
 }
