@@ -1,10 +1,16 @@
 //! A thread that calls a module, and may be abandoned there.
+//!
+//! Handing a call over and its result back takes two threads that sleep and are woken: some microseconds, and far more where
+//! that wakes a processor. So where processors are left over both sides look out for a moment first, as long as that helps.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel, sync_channel};
-use std::thread;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::fmt;
+use std::hint;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use cryptoki_sys::CKR_CRYPTOKI_NOT_INITIALIZED;
 use strongroom_secmem::{Generation, forget_calls};
@@ -50,6 +56,13 @@ impl Inside {
     pub(crate) fn late(&self) -> usize {
         self.late.load(Ordering::Acquire)
     }
+
+    /// Whether there is a processor for each side of so many calls more than are inside.
+    fn leaves_processors(&self, more: usize) -> bool {
+        static PROCESSORS: OnceLock<usize> = OnceLock::new();
+        let all = *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, Into::into));
+        2 * (self.all.load(Ordering::Relaxed) + more) <= all
+    }
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -57,7 +70,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The thread of one session. Ends with its last job once this is dropped.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    jobs: Sender<Job>,
+    desk: Arc<Desk>,
+    thread: Thread,
     inside: Arc<Inside>,
     ends: usize,
     generation: Generation,
@@ -65,11 +79,12 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(inside: Arc<Inside>) -> Result<Worker, Fault> {
-        let (jobs, todo) = channel::<Job>();
-        let work = move || todo.into_iter().for_each(|job| job());
-        thread::Builder::new().name("strongroom-hsm".into()).spawn(work).map_err(|_| Fault::Unavailable)?;
+        let desk = Arc::new(Desk::default());
+        let (theirs, module) = (Arc::clone(&desk), Arc::clone(&inside));
+        let builder = thread::Builder::new().name("strongroom-hsm".into());
+        let started = builder.spawn(move || theirs.work(&module)).map_err(|_| Fault::Unavailable)?;
         let ends = inside.ends.load(Ordering::SeqCst);
-        Ok(Worker { jobs, inside, ends, generation: Generation::current() })
+        Ok(Worker { desk, thread: started.thread().clone(), inside, ends, generation: Generation::current() })
     }
 
     /// What `work` gives. It owns all that it needs, so that it can go on alone after the deadline; then its result is
@@ -84,28 +99,22 @@ impl Worker {
         if self.inside.late() >= MOST_LATE {
             return Err(Fault::Stuck);
         }
-        let (answer, waiting) = sync_channel(1);
-        let progress = Arc::new(AtomicU8::new(RUNNING));
-        let (inside, fate) = (Arc::clone(&self.inside), Arc::clone(&progress));
         if !self.inside.enter(self.ends) {
             return Err(Fault::Returned { call, code: CKR_CRYPTOKI_NOT_INITIALIZED });
         }
-        let job = move || {
-            let result = work();
+        let answer = Arc::new(Answer::to_this_thread());
+        let (inside, theirs) = (Arc::clone(&self.inside), Arc::clone(&answer));
+        self.post(Box::new(move || {
+            // a panic must not leave anybody waiting
+            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Fault::Unavailable));
             forget_calls();
-            if fate.swap(DONE, Ordering::AcqRel) == LATE {
-                inside.late.fetch_sub(1, Ordering::AcqRel);
-            }
             inside.leave();
-            // nobody may be waiting
-            let _ = answer.send(result);
-        };
-        self.jobs.send(Box::new(job)).map_err(|_| self.gone())?;
-        match waiting.recv_timeout(deadline) {
-            Ok(result) => result,
-            Err(RecvTimeoutError::Timeout) => Err(self.give_up(call, &progress)),
-            Err(RecvTimeoutError::Disconnected) => Err(self.gone()),
+            theirs.give(result, &inside);
+        }));
+        if self.inside.leaves_processors(0) {
+            self.desk.calls.look_out(|| answer.is_there());
         }
+        answer.wait(deadline).unwrap_or_else(|| Err(answer.give_up(call, &self.inside)))
     }
 
     /// Has `work` done without waiting for it.
@@ -114,33 +123,161 @@ impl Worker {
             return;
         }
         let inside = Arc::clone(&self.inside);
-        let job = move || {
+        self.post(Box::new(move || {
             work();
             inside.leave();
-        };
-        if self.jobs.send(Box::new(job)).is_err() {
-            self.gone();
+        }));
+    }
+
+    fn post(&self, job: Job) {
+        self.desk.jobs().push_back(job);
+        self.desk.stir();
+        self.thread.unpark();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // no lock is taken: in a forked child a thread that is not there may hold it
+        self.desk.closed.store(true, Ordering::Release);
+        self.desk.stir();
+        self.thread.unpark();
+    }
+}
+
+/// Where a session's jobs lie until its thread takes them.
+#[derive(Default)]
+struct Desk {
+    jobs: Mutex<VecDeque<Job>>,
+    closed: AtomicBool,
+    /// Something has come since it was looked at last.
+    stirred: AtomicBool,
+    calls: Habit,
+    pauses: Habit,
+}
+
+impl Desk {
+    fn work(&self, inside: &Inside) {
+        while let Some(job) = self.next(inside) {
+            job();
         }
     }
 
-    fn give_up(&self, call: &'static str, progress: &AtomicU8) -> Fault {
-        self.inside.late.fetch_add(1, Ordering::AcqRel);
+    /// The next job; none once nobody can bring one.
+    fn next(&self, inside: &Inside) -> Option<Job> {
+        loop {
+            // looked at before the jobs: what was left before the end is still done
+            let closed = self.closed.load(Ordering::Acquire);
+            let job = self.jobs().pop_front();
+            if job.is_some() || closed {
+                return job;
+            }
+            let stirred = || self.stirred.swap(false, Ordering::AcqRel);
+            if !(inside.leaves_processors(1) && self.pauses.look_out(stirred)) {
+                thread::park();
+            }
+        }
+    }
+
+    fn stir(&self) {
+        self.stirred.store(true, Ordering::Release);
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, VecDeque<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// What came of a call, for the thread that waits for it.
+struct Answer<T> {
+    result: Mutex<Option<Result<T, Fault>>>,
+    progress: AtomicU8,
+    asker: Thread,
+}
+
+impl<T> Answer<T> {
+    fn to_this_thread() -> Self {
+        Answer { result: Mutex::new(None), progress: AtomicU8::new(RUNNING), asker: thread::current() }
+    }
+
+    fn give(&self, result: Result<T, Fault>, inside: &Inside) {
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        if self.progress.swap(DONE, Ordering::AcqRel) == LATE {
+            inside.late.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.asker.unpark();
+    }
+
+    fn is_there(&self) -> bool {
+        self.progress.load(Ordering::Acquire) == DONE
+    }
+
+    /// The result, if it comes by the deadline.
+    fn wait(&self, deadline: Duration) -> Option<Result<T, Fault>> {
+        let begun = Instant::now();
+        while !self.is_there() {
+            thread::park_timeout(deadline.checked_sub(begun.elapsed())?);
+        }
+        self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn give_up(&self, call: &'static str, inside: &Inside) -> Fault {
+        inside.late.fetch_add(1, Ordering::AcqRel);
         // it may have returned in this very moment
-        if progress.compare_exchange(RUNNING, LATE, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            self.inside.late.fetch_sub(1, Ordering::AcqRel);
+        if self.progress.compare_exchange(RUNNING, LATE, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            inside.late.fetch_sub(1, Ordering::AcqRel);
         }
         Fault::Late { call }
     }
+}
 
-    fn gone(&self) -> Fault {
-        self.inside.leave();
-        Fault::Unavailable
+/// Whether it has been worth while to look out for something: where it was not, that is left for twice as many times.
+#[derive(Default)]
+struct Habit {
+    misses: AtomicU32,
+    left_out: AtomicU32,
+}
+
+impl Habit {
+    /// Looks out for a moment for what is soon `true`, and whether it was. No answer but `true` means anything.
+    fn look_out(&self, mut is_there: impl FnMut() -> bool) -> bool {
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if left_out > 0 {
+            self.left_out.store(left_out - 1, Ordering::Relaxed);
+            return false;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < MOMENT {
+            // few looks at the clock: the other side may share a core with this one
+            for _ in 0..LOOKS {
+                if is_there() {
+                    self.misses.store(0, Ordering::Relaxed);
+                    return true;
+                }
+                hint::spin_loop();
+            }
+        }
+        let misses = (self.misses.load(Ordering::Relaxed) + 1).min(MOST_MISSES);
+        self.misses.store(misses, Ordering::Relaxed);
+        self.left_out.store(1 << misses, Ordering::Relaxed);
+        false
     }
 }
 
 const RUNNING: u8 = 0;
 const DONE: u8 = 1;
 const LATE: u8 = 2;
+
+/// As long as a token takes that is software; one behind a network takes longer, and is hardly ever looked out for.
+const MOMENT: Duration = Duration::from_micros(50);
+const LOOKS: u32 = 32;
+const MOST_MISSES: u32 = 8;
 
 /// Threads that a hung module may keep. From then on it is not asked any more until one of them returns.
 const MOST_LATE: usize = 16;
@@ -176,6 +313,43 @@ mod tests {
         old.leave(|| panic!("called"));
         assert!(inside.is_empty());
         assert_eq!(Worker::start(inside).unwrap().run("call", EVER, || Ok(1)), Ok(1));
+    }
+
+    #[test]
+    fn a_panic_keeps_nobody_waiting_and_ends_no_thread() {
+        let (worker, inside) = worker();
+        let panicked = worker.run("call", EVER, || -> Result<(), Fault> { panic!("as intended") });
+        assert_eq!(panicked, Err(Fault::Unavailable));
+        assert_eq!(worker.run("call", EVER, || Ok(1)), Ok(1));
+        assert!(inside.is_empty());
+    }
+
+    #[test]
+    fn what_was_left_to_do_is_done_before_the_thread_ends() {
+        let (worker, _) = worker();
+        let (tell, told) = mpsc::channel();
+        for number in 0..3 {
+            let tell = tell.clone();
+            worker.leave(move || tell.send(number).unwrap());
+        }
+        drop((worker, tell));
+        assert_eq!(told.iter().collect::<Vec<_>>(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_is_not_worth_looking_out_for_is_left_out_twice_as_often_each_time() {
+        let habit = Habit::default();
+        let mut asked = Vec::new();
+        for turn in 0..8 {
+            habit.look_out(|| {
+                asked.push(turn);
+                false
+            });
+        }
+        asked.dedup();
+        assert_eq!(asked, [0, 3]);
+        while !habit.look_out(|| true) {}
+        assert_eq!(habit.misses.load(Ordering::Relaxed), 0);
     }
 
     #[test]
