@@ -56,5 +56,6 @@ class Lock:
         os.close(self._descriptor)
 
 
-PATIENCE = 10
+# less than what a step of the log's own may take, so that who waits hears this
+PATIENCE = 8
 SHORTEST, LONGEST = 0.0001, 0.005

@@ -9,24 +9,27 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from strongroom.audit.beginning import begin
 from strongroom.audit.events import Recovered, Who
 from strongroom.audit.locks import Lock
 from strongroom.audit.pending import Pending, Span
+from strongroom.audit.scribe import Scribe, Task
 from strongroom.audit.sealing import Sealing
 from strongroom.audit.sink import Head
 from strongroom.errors import AuditUnavailable, KeystoreUnavailable
 from strongroom.model import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from strongroom.audit.checkpoint import Tree
     from strongroom.audit.events import Event
     from strongroom.audit.sealing import Notary
+
+Result = TypeVar("Result")
 
 
 class AuditLog:
@@ -42,24 +45,21 @@ class AuditLog:
         self._actor = actor
         self._notary = notary
         self._process = os.getpid()
-        self._poison: str | None = None
-        self._written = 0
-        self._durable = 0
-        self._syncing = False
+        # who holds it alone knows what `_pending` is, and what it holds
+        self._files = threading.Lock()
         self._left: list[Pending] = []
+        self._is_durable = True
         self._seal_at = SEAL_AT
-        self._turn = threading.Condition()
         self._closed = False
+        self._scribe = Scribe(self._commit, f"the audit log {folder}")
+        self._sealers: list[Scribe] = []
         with self._failures("opened"):
             self._lock = Lock(folder / "lock")
-            try:
-                with self._lock.held():
-                    begin(folder, actor)
-                    self._pending = Pending(folder / "pending")
-                    self._catch_up()
-            except BaseException:
-                self._lock.close()
-                raise
+        try:
+            self._bounded(self._open)
+        except BaseException:
+            self._shut([])
+            raise
         try:
             self._seal()
         except BaseException:
@@ -68,25 +68,24 @@ class AuditLog:
 
     def record(self, event: Event) -> None:
         """Append `event` and wait until it is durable. Raises AuditUnavailable."""
-        self._sync(self._append(event.entry()))
+        self._hand_in([event.entry()])
         if self._pending.count >= self._seal_at:
             self._seal(wait=False)
 
     def note(self, event: Event) -> None:
-        """Append `event` without waiting. Raises AuditUnavailable."""
-        self._append(event.entry())
+        """Append `event` without waiting for the disk. Raises AuditUnavailable."""
+        self._hand_in([event.entry()], durable=False)
 
     def send(self, lines: Sequence[bytes]) -> None:
         """Append entries and wait until they are durable. Raises AuditUnavailable.
 
         Seals nothing: whoever sends may hold the keystore, which a checkpoint needs.
         """
-        self._sync(self._append(*map(entry_of, lines)))
+        self._hand_in([entry_of(line) for line in lines])
 
     def head(self) -> Head:
         """How far the log has come, all of it sealed."""
-        with self._turn:
-            self._check_usable()
+        self._check_usable()
         tree = self._seal()
         if self._notary is None or tree is None:
             raise AuditUnavailable("the audit log cannot be signed now")
@@ -94,49 +93,74 @@ class AuditLog:
 
     def close(self) -> None:
         """Make everything durable, seal it and close the log. May be called again."""
-        if self._process != os.getpid():
-            # the lock may have been held by a thread that the fork did not copy
-            self._release()
-            return
         try:
-            if not self._closed and self._poison is None:
-                self._sync(self._written)
+            if not self._closed and self._scribe.poison is None and self._process == os.getpid():
+                if not self._is_durable:
+                    self._hand_in([])
                 self._seal()
         finally:
-            with self._turn:
-                while self._syncing:
-                    self._turn.wait()
-                self._release()
+            self._release()
+
+    def _open(self, _: Scribe) -> None:
+        with self._failures("opened"), self._lock.held():
+            begin(self._folder, self._actor)
+            self._pending = Pending(self._folder / "pending")
+            try:
+                self._catch_up()
+            except BaseException:
+                self._pending.close()
+                raise
 
     def _release(self) -> None:
         if not self._closed:
             self._closed = True
-            for pending in (*self._left, self._pending):
+            self._shut([*self._left, self._pending])
+
+    def _shut(self, files: Sequence[Pending]) -> None:
+        # what threads of the parent were doing when they were not copied into this child concerns nobody here
+        is_child = self._process != os.getpid()
+        if is_child or all(scribe.rest() for scribe in (self._scribe, *self._sealers)):
+            for pending in files:
                 pending.close()
             self._lock.close()
-
-    def _append(self, *entries: bytes) -> int:
-        """Write entries, and return the place of the last in the order of this process's writes."""
-        with self._turn:
-            self._check_usable()
-            with self._failures("written"), self._alone():
-                for entry in entries:
-                    self._write(entry)
-            return self._written
-
-    def _write(self, entry: bytes) -> None:
-        if not self._pending.append(entry):
-            raise AuditUnavailable(f"the audit log {self._folder} cannot be written: no space for a whole entry")
-        self._written += 1
+        # else a thread comes back one day, and must not find other files under these numbers
 
     def _check_usable(self) -> None:
         if self._closed:
             raise AuditUnavailable("the audit log was closed")
-        if self._poison is not None:
-            raise AuditUnavailable(self._poison)
         if self._process != os.getpid():
             # parent and child share one open file, so its lock would not keep them apart
             raise AuditUnavailable("the audit log was opened before a fork: open the room again in the child")
+        if self._scribe.poison is not None:
+            raise AuditUnavailable(self._scribe.poison)
+
+    # --- appending -----------------------------------------------------------------------------------------------
+
+    def _hand_in(self, entries: Sequence[bytes], *, durable: bool = True) -> None:
+        self._check_usable()
+        self._scribe.hand_in(Task(entries, durable=durable))
+
+    def _commit(self, tasks: Sequence[Task]) -> None:
+        """Write the entries of tasks at once, and make them durable if one of them waits for that."""
+        with self._files, self._failures("written"), self._alone():
+            self._scribe.beat()
+            self._check_usable()
+            for pending in self._left:
+                pending.close()
+            self._left.clear()
+            self._write([entry for task in tasks for entry in task.entries])
+            descriptor = self._pending.descriptor
+        self._scribe.end([task for task in tasks if not task.durable])
+        if not self._is_durable and any(task.durable for task in tasks):
+            self._scribe.beat()
+            self._fdatasync(descriptor)
+            self._is_durable = True
+
+    def _write(self, entries: Sequence[bytes]) -> None:
+        if entries:
+            self._is_durable = False
+            if not self._pending.append(entries):
+                raise AuditUnavailable(f"the audit log {self._folder} cannot be written: no space for a whole entry")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -148,10 +172,6 @@ class AuditLog:
                     self._pending = Pending(self._folder / "pending")
             except FileNotFoundError:
                 raise AuditUnavailable(f"the audit log {self._folder} was removed while in use") from None
-            if not self._syncing:
-                for pending in self._left:
-                    pending.close()
-                self._left.clear()
             self._catch_up()
             yield
 
@@ -166,29 +186,7 @@ class AuditLog:
         self._pending.check_torn(self._pending.end.offset + torn)
         self._pending.cut()
         who = Who.of(Request("strongroom", "audit", "a crash left the last entry torn"), self._actor)
-        self._write(Recovered(who=who, bytes_cut=torn).entry())
-
-    def _sync(self, place: int) -> None:
-        """Wait until the write at `place` is durable: join an fdatasync that covers it, or make one."""
-        ours, durable = False, 0
-        try:
-            with self._turn:
-                while self._syncing and self._durable < place:
-                    self._turn.wait()
-                self._check_usable()
-                if self._durable >= place:
-                    return
-                ours = self._syncing = True
-                covered, descriptor = self._written, self._pending.descriptor
-            self._fdatasync(descriptor)
-            durable = covered
-        finally:
-            # Ctrl-C can end this at any point, and must not leave other threads waiting for our turn to end
-            if ours:
-                with self._turn:
-                    self._syncing = False
-                    self._durable = max(self._durable, durable)
-                    self._turn.notify_all()
+        self._write([Recovered(who=who, bytes_cut=torn).entry()])
 
     def _fdatasync(self, descriptor: int) -> None:
         try:
@@ -197,15 +195,23 @@ class AuditLog:
             self._spoil(error)
 
     def _spoil(self, error: OSError) -> None:
-        self._poison = f"the audit log {self._folder} could not be made durable ({error.strerror}): open the room again"
-        raise AuditUnavailable(self._poison) from error
+        why = f"the audit log {self._folder} could not be made durable ({error.strerror}): open the room again"
+        self._scribe.spoil(why)
+        raise AuditUnavailable(why) from error
+
+    # --- sealing -------------------------------------------------------------------------------------------------
 
     def _seal(self, *, wait: bool = True) -> Tree | None:
         """Put what is pending under a checkpoint, unless nobody can sign now, or someone else is at it and we do not wait."""
-        if self._notary is None:
+        notary = self._notary
+        if notary is None:
             return None
+
+        def seal(scribe: Scribe) -> Tree | None:
+            return Sealing(self._folder, notary, self._prefix, self._trim, scribe.beat).run(wait=wait)
+
         try:
-            return Sealing(self._folder, self._notary, self._prefix, self._trim).run(wait=wait)
+            return self._bounded(seal)
         except KeystoreUnavailable:
             # the entries are durable where they are, and wait there for the next
             self._seal_at = self._pending.count + SEAL_AT
@@ -214,12 +220,26 @@ class AuditLog:
             self._spoil(error)
             return None
 
+    def _bounded(self, work: Callable[[Scribe], Result]) -> Result:
+        """What `work` gives. Raises AuditUnavailable, for good, where a step of it does not end."""
+        outcome: list[Result] = []
+        scribe = Scribe(lambda _: outcome.append(work(scribe)), f"the audit log {self._folder}")
+        self._sealers = [*(other for other in self._sealers if other.is_busy()), scribe]
+        try:
+            scribe.hand_in(Task())
+        finally:
+            if scribe.poison is not None:
+                self._scribe.spoil(scribe.poison)
+            scribe.rest()
+        return outcome[0]
+
     def _prefix(self) -> tuple[Pending, Span]:
         """What is pending now, made durable: the file, which the caller closes, and how far it goes."""
-        with self._turn, self._failures("read"), self._alone():
+        with self._files, self._failures("read"), self._alone():
             pending, end = Pending(self._folder / "pending"), self._pending.end
         try:
-            os.fdatasync(pending.descriptor)
+            if end != pending.start:
+                os.fdatasync(pending.descriptor)
         except BaseException:
             pending.close()
             raise
@@ -227,7 +247,7 @@ class AuditLog:
 
     def _trim(self, sealed: int) -> None:
         """Leave only what is behind `sealed` entries. What is left was never signed, and goes over as it is."""
-        with self._turn, self._failures("written"), self._alone():
+        with self._files, self._failures("written"), self._alone():
             self._pending.replace(sealed)
             self._left.append(self._pending)
             self._pending = Pending(self._folder / "pending")

@@ -18,7 +18,7 @@ from strongroom.errors import AuditTampered
 from strongroom.files import FILE_MODE, replacing, sync_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -97,13 +97,13 @@ class Pending:
         if any(record) and any(True for _ in self.entries(Span(behind, start.index + 1), size)):
             raise AuditTampered(f"entry {start.index} of the audit log was changed before it was signed: {self.path}")
 
-    def append(self, entry: bytes) -> bool:
+    def append(self, entries: Sequence[bytes]) -> bool:
         """One write. A short one is taken back, so that a full disk leaves no half; then False."""
-        record = pack(self.fence, self.end.index, entry)
-        if os.write(self.descriptor, record) != len(record):
+        records = b"".join(pack(self.fence, index, entry) for index, entry in enumerate(entries, self.end.index))
+        if os.write(self.descriptor, records) != len(records):
             os.ftruncate(self.descriptor, self.end.offset)
             return False
-        self.end = Span(self.end.offset + len(record), self.end.index + 1)
+        self.end = Span(self.end.offset + len(records), self.end.index + len(entries))
         return True
 
     def replace(self, first: int) -> None:

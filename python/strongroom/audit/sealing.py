@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from strongroom.audit.pending import Pending, Span
 
 
+class Beat(Protocol):
+    """Hears that a step has ended, and how many seconds the next may take, the usual if it says nothing."""
+
+    def __call__(self, seconds: float | None = None) -> None:
+        """Take note."""
+
+
 class Notary(Protocol):
     """Signs for one log, and remembers elsewhere how far it was."""
 
@@ -47,7 +54,7 @@ class Notary(Protocol):
 
 
 class Sealing:
-    """One sealing of the log in `folder`."""
+    """One sealing of the log in `folder`. `beat` hears of each step that could hang."""
 
     def __init__(
         self,
@@ -55,11 +62,13 @@ class Sealing:
         notary: Notary,
         prefix: Callable[[], tuple[Pending, Span]],
         trim: Callable[[int], None],
+        beat: Beat,
     ) -> None:
         self._folder = folder
         self._notary = notary
         self._prefix = prefix
         self._trim = trim
+        self._beat = beat
         self._written: list[str] = []
 
     def run(self, *, wait: bool) -> Tree | None:
@@ -72,6 +81,7 @@ class Sealing:
                         f"another process is sealing {self._folder} and does not end: is it stopped?"
                     )
                 return None
+            self._beat()
             pending, end = self._prefix()
             try:
                 return self._run(pending, end)
@@ -81,7 +91,9 @@ class Sealing:
             lock.close()
 
     def _run(self, pending: Pending, end: Span) -> Tree:
+        self._beat(KEYSTORE)
         before, known = self._signed(), self._notary.remembered()
+        self._beat()
         self._check_whole(before or EMPTY, known, pending.first, end.index)
         if before is None and end.index == 0:
             # a log that has not begun
@@ -94,7 +106,9 @@ class Sealing:
         if before == tree == known and pending.first == tree.size:
             return tree
         if tree != known:
+            self._beat(KEYSTORE)
             self._notary.remember(known, tree)
+        self._beat()
         if tree != before:
             write_private(self._folder / "checkpoint", sign(tree, self._notary.verifier, self._notary.sign))
         self._trim(tree.size)
@@ -129,7 +143,7 @@ class Sealing:
             self._check_edge(tree, known)
         while chunk := list(islice(entries, CHUNK)):
             files, size, root = merkle_grow(self._folder, tree.size, tree.root, chunk)
-            write_tiles(self._folder, files)
+            write_tiles(self._folder, files, self._beat)
             self._written += [name for name, _ in files]
             within = [known.size] if tree.size < known.size <= size else []
             found, roots = merkle_check(self._folder, tree.size, size, within)
@@ -138,6 +152,7 @@ class Sealing:
             if within and roots[0] != known.root:
                 raise AuditTampered(f"{self._folder}: this is not the log that the room has signed at {known.size}")
             tree = Tree(size, root)
+            self._beat()
         return tree
 
     def _check_edge(self, tree: Tree, known: Tree) -> None:
@@ -151,3 +166,5 @@ class Sealing:
 
 
 CHUNK = 16_384
+# seconds that the keystore may take: it has an end to each wait of its own
+KEYSTORE = 60

@@ -10,12 +10,12 @@ from strongroom.errors import AuditTampered
 from strongroom.files import DIRECTORY_MODE, create_private, replacing, sync_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 
-def write_tiles(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
-    """Put tiles at their places, durable on return."""
+def write_tiles(folder: Path, files: Iterable[tuple[str, bytes]], beat: Callable[[], None]) -> None:
+    """Put tiles at their places, durable on return. `beat` is told of each."""
     changed: dict[Path, None] = {}
     for name, content in files:
         path = folder / name
@@ -26,8 +26,10 @@ def write_tiles(folder: Path, files: Iterable[tuple[str, bytes]]) -> None:
         with replacing(path) as beside:
             create_private(beside, content)
         changed[path.parent] = None
+        beat()
     for directory in changed:
         sync_directory(directory)
+        beat()
 
 
 def sweep(folder: Path, names: Iterable[str], before: int, size: int) -> None:
