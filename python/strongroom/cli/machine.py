@@ -160,7 +160,7 @@ def unlock_source(given: Mapping[str, str | None], environment: Mapping[str, str
         verdict = FAIL if len(wrong) == len(tokens) else WARN
         return Check("unlock source", verdict, wrong[0], "strongroom providers health asks every token")
     if tokens:
-        return Check("unlock source", OK, "module and PIN of every token are there; `providers health` asks them")
+        return Check("unlock source", OK, "module and PIN of every token are there")
     fix = "set STRONGROOM_PASSPHRASE_FILE or STRONGROOM_KEY_FILE to a file of mode 0600, or be at a terminal"
     return Check("unlock source", WARN, "nothing is set up to unlock the room but a prompt", fix)
 
@@ -175,6 +175,27 @@ def sources(given: Mapping[str, str | None], environment: Mapping[str, str]) -> 
     for credential in ("strongroom-key", "strongroom-passphrase"):
         if credentials and Path(credentials, credential).exists():
             yield "systemd credential", Path(credentials, credential)
+
+
+def tokens_answer(room: Path) -> Iterator[Check]:
+    """Whether the tokens that open the room give its root, which is wiped at once; nothing where there are none."""
+    from strongroom.errors import StrongroomError
+    from strongroom.home.tokens import check_health
+
+    if not tokens_of(room):
+        return
+    try:
+        found = check_health(room, within=PATIENCE)
+    except (OSError, StrongroomError) as error:
+        yield Check("tokens", FAIL, str(error), "strongroom providers list")
+        return
+    wrong = [health for health in found if health.error is not None]
+    if not wrong:
+        yield Check("tokens", OK, f"each of the room's tokens gives its root ({len(found)})")
+        return
+    verdict = FAIL if len(wrong) == len(found) else WARN
+    sentence = f"{len(wrong)} of {len(found)} tokens do not give the room's root: {wrong[0].error}"
+    yield Check("tokens", verdict, sentence, "strongroom providers health")
 
 
 def tokens_of(room: Path) -> Mapping[str, str | None]:
@@ -248,6 +269,7 @@ def read(path: Path) -> str:
 
 
 ENOUGH_LOCKED = 1 << 20
+PATIENCE = 5.0
 SAFE_WAL = (3, 51, 3)
 CLOCK_SLACK = 300
 FIRST_RELEASE = 1_767_225_600  # 2026-01-01

@@ -27,6 +27,12 @@ def measure(description: Description, cache: Mapping[str, int], now: datetime, m
         measure_dates(data_class, keys, now, meter)
 
 
+def measure_tokens(standing: Mapping[str, bool], meter: Meter) -> None:
+    """Set for each token whether it answers."""
+    for way, answers in standing.items():
+        meter.set(of.TOKEN_UP, float(answers), {"way": way})
+
+
 def measure_states(data_class: DataClass, keys: list[Key], meter: Meter) -> None:
     """Set the number of versions in each state, 0 too: a gauge that is not set stays what it was."""
     counts = Counter(version.state for key in keys for version in key.versions)

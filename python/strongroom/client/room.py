@@ -428,9 +428,13 @@ class Room:
         return self._materials.stats()
 
     def measure(self, meter: Meter) -> None:
-        """Set the gauges of `meter`: versions by state, days to rotation and expiry, and what the cache has done."""
+        """Set the gauges of `meter`: versions by state, days to rotation and expiry, what the cache has done, and which tokens answer.
+
+        Tokens that nobody has asked for a minute are asked, which takes until their deadline where one hangs.
+        """
         description = self._service.describe(self._request(None))
         figures.measure(description, self.cache_stats(), datetime.now(UTC), meter)
+        figures.measure_tokens(self._service.standing(), meter)
 
     def recount(self, meter: Meter) -> None:
         """Add everything that the audit trail holds to `meter`, a new one: what all processes together have done."""

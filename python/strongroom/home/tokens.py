@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.errors import Misuse, RoomUnsafe, StrongroomError
+from strongroom.errors import Misuse, ProviderUnavailable, RoomUnsafe, StrongroomError
 from strongroom.home.opening import is_ours, read_room, sealed_now
 from strongroom.home.places import ROOT_FILE, as_home
 from strongroom.providers import RootFile
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from strongroom.home.unlock import StrPath
     from strongroom.model import Way
     from strongroom.providers import SealedRoot
+    from strongroom.providers.sealed import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +48,41 @@ def list_ways(home: StrPath | None = None) -> tuple[Way, ...]:
     return root_of(home)[0].ways()
 
 
-def check_health(home: StrPath | None = None) -> tuple[Health, ...]:
-    """Ask every token that opens the room for its root, which is wiped at once."""
+def check_health(home: StrPath | None = None, within: float = 60.0) -> tuple[Health, ...]:
+    """Ask every token that opens the room for its root, which is wiped at once; all together, for `within` seconds at most."""
     sealed, trusted = root_of(home)
     if not trusted:
         raise RoomUnsafe(f"somebody else has written {ROOT_FILE}, which names the modules to load")
-    from strongroom.providers.pkcs11 import token_entries, unwrapped_root, uri_of
+    from strongroom.providers.pkcs11 import token_entries
 
-    found = []
-    ways = {way.id: way for way in sealed.ways()}
-    for entry in token_entries(sealed):
-        start, failure = time.perf_counter(), None
-        try:
-            uri = uri_of(entry.parameters)
-            unwrapped_root(entry.sealed, sealed.room_id, sealed.version, entry.parameters, uri).close()
-        except (StrongroomError, OSError) as error:
-            failure = error
-        found.append(Health(way=ways[entry.way], seconds=time.perf_counter() - start, error=failure))
-    return tuple(found)
+    entries, ways = token_entries(sealed), {way.id: way for way in sealed.ways()}
+    found: dict[str, Health] = {}
+    end = time.monotonic() + within
+
+    def ask(entry: Entry) -> None:
+        found[entry.way] = asked(sealed, entry, ways[entry.way])
+
+    # no part of the interpreter's end: one may be inside a module for ever
+    threads = [threading.Thread(target=ask, args=(entry,), daemon=True) for entry in entries]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    late = ProviderUnavailable(f"the token did not answer within {within:.0f} seconds")
+    return tuple(found.get(entry.way, Health(way=ways[entry.way], seconds=within, error=late)) for entry in entries)
+
+
+def asked(sealed: SealedRoot, entry: Entry, way: Way) -> Health:
+    """What becomes of asking one token."""
+    from strongroom.providers.pkcs11 import unwrapped_root, uri_of
+
+    start, failure = time.perf_counter(), None
+    try:
+        uri = uri_of(entry.parameters)
+        unwrapped_root(entry.sealed, sealed.room_id, sealed.version, entry.parameters, uri).close()
+    except (StrongroomError, OSError) as error:
+        failure = error
+    return Health(way=way, seconds=time.perf_counter() - start, error=failure)
 
 
 def complaints(home: StrPath | None = None) -> dict[str, str | None]:

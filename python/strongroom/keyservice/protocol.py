@@ -192,6 +192,10 @@ class KeyService(Protocol):
         """The classes and keys, with states as they are now."""
         ...
 
+    def standing(self) -> Mapping[str, bool]:
+        """Whether the token of each way into the room gave its root when it was asked last. Asks those of which it is not known."""
+        ...
+
     def ways(self, request: Request) -> tuple[Way, ...]:
         """The ways into the room."""
         ...

@@ -15,6 +15,8 @@ from strongroom.policy import Action, Resource
 from strongroom.providers import RootDocument
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from strongroom.keyservice.roots import RootPlan
     from strongroom.keyservice.ways import WayChange
     from strongroom.keystore import Snapshot
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 class Unlocking(Desk):
     """The part of the keyservice that knows how the room is opened."""
+
+    def standing(self) -> Mapping[str, bool]:
+        """See KeyService.standing."""
+        # without its turn: a token that hangs must not keep others waiting
+        return self._root.standing()
 
     def ways(self, request: Request) -> tuple[Way, ...]:
         """See KeyService.ways."""

@@ -1,7 +1,7 @@
 """Every figure that a room gives to a monitor: its name, its labels, and what it says.
 
 Names follow https://prometheus.io/docs/practices/naming. No label has more values than the room has data classes, key versions of one
-key, states of the lifecycle or kinds of error: key ids, principals, contexts and paths are in the audit trail, not here.
+key, states of the lifecycle, ways in or kinds of error: key ids, principals, contexts and paths are in the audit trail, not here.
 """
 
 from __future__ import annotations
@@ -86,6 +86,12 @@ EXPIRY_DAYS = Instrument(
     "Days until the first key version of a class may no longer decrypt",
     ("data_class",),
 )
+TOKEN_UP = Instrument(
+    "strongroom_token_up",
+    Kind.GAUGE,
+    "Whether a token that opens the room gave its root when it was asked last: 1 or 0",
+    ("way",),
+)
 
 INSTRUMENTS = (
     DATA_KEYS,
@@ -100,4 +106,5 @@ INSTRUMENTS = (
     KEY_VERSIONS,
     ROTATION_DAYS,
     EXPIRY_DAYS,
+    TOKEN_UP,
 )

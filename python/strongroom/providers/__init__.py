@@ -57,6 +57,10 @@ class Root(Protocol):
         """The MAC key in `wrapped`. Raises AuthenticationFailed unless it was wrapped by this root under this binding."""
         ...
 
+    def standing(self) -> dict[str, bool]:
+        """Whether each token behind it, by the id of its way, gave the root when it was asked last."""
+        ...
+
     def close(self) -> None:
         """Wipe the root, or end the session that reaches it."""
         ...

@@ -50,6 +50,10 @@ class SoftwareRoot:
         """The MAC key in `wrapped`. Raises AuthenticationFailed unless it was wrapped by this root under this binding."""
         return self._key.unwrap_mac_key(wrapped, binding)
 
+    def standing(self) -> dict[str, bool]:
+        """Nothing that could fail stands behind it."""
+        return {}
+
     def backup_key(self) -> AesWrappingKey:
         """The key that wraps the data keys of backups."""
         return self._key.backup_key()

@@ -19,7 +19,8 @@ from strongroom.cli.report import Report
 def command(ctx: click.Context, unlock: options.Unlock) -> None:
     """Find what is wrong on this machine.
 
-    Opens no room and reads no secret. The exit code is 1 if a check fails; warnings leave it at 0.
+    Opens no room, and reads no secret but the PINs of tokens, which are asked for its root; that is wiped at once. The
+    exit code is 1 if a check fails; warnings leave it at 0.
     """
     report = ctx.find_object(Report) or Report()
     checks = examine(unlock)
@@ -52,6 +53,7 @@ def examine(unlock: options.Unlock) -> list[Check]:
         machine.processor(),
         machine.huge_pages(),
         machine.sqlite(),
+        *machine.tokens_answer(room),
     ]
 
 

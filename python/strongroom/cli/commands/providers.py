@@ -43,22 +43,24 @@ def list_providers(report: Report, home: str | None) -> None:
 def show_health(ctx: click.Context, home: str | None) -> None:
     """Ask every token that opens the room for its root key, and wipe it.
 
-    The exit code is 0 if all give it, 1 if some do, 30 if none does.
+    The room is `well` if all give it, `degraded` if some do, `down` if none does: exit codes 0, 1 and 30.
     """
     from strongroom.home.tokens import check_health
 
     forbid_core_dumps()
     report = ctx.find_object(Report) or Report()
     found = check_health(home)
+    failed = [health for health in found if health.error is not None]
+    state, code = standing(len(failed), len(found))
     report.result(
-        {"providers": [as_json(health) for health in found]},
+        {"state": state, "providers": [as_json(health) for health in found]},
         table([("ID", "STATE", "TIME", "TOKEN"), *(row(health) for health in found)]),
     )
-    failed = [health for health in found if health.error is not None]
     for health in failed:
         report.aside(f"{health.way.id}: {describe(health.error).message}" if health.error else "")
     if failed:
-        ctx.exit(1 if len(failed) < len(found) else ProviderUnavailable.exit_code)
+        report.aside(f"the room is {state}: {len(failed)} of {len(found)} tokens do not open it")
+        ctx.exit(code)
 
 
 @command.command("probe")
@@ -94,6 +96,13 @@ def probe_token(report: Report, uri: str) -> None:
         "mechanisms": list(facts.mechanisms),
     }
     report.result({"token": document}, table(rows))
+
+
+def standing(failed: int, asked: int) -> tuple[str, int]:
+    """The state of a room by its tokens, and the exit code for it."""
+    if not failed:
+        return "well", 0
+    return ("degraded", 1) if failed < asked else ("down", ProviderUnavailable.exit_code)
 
 
 def as_json(health: Health) -> dict[str, object]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from strongroom.errors import BackendUnavailable, BadPassphrase, KeyNotFound, RoomLocked, RoomUnsafe
+from strongroom.errors import (
+    BackendUnavailable,
+    BadPassphrase,
+    KeyNotFound,
+    RoomLocked,
+    RoomTampered,
+    RoomUnsafe,
+)
 from strongroom.providers.pkcs11.connections import CONNECTIONS
 from strongroom.providers.pkcs11.entry import KIND, fits, unwrapped_root, uri_of
 
@@ -18,6 +27,25 @@ if TYPE_CHECKING:
     from strongroom.providers.pkcs11.uri import TokenUri
     from strongroom.providers.sealed import Entry, Seal, SealedRoot
     from strongroom.providers.software import SoftwareRoot
+
+
+@dataclass(slots=True)
+class Standing:
+    """What became of a token when it was asked: when that was, how often it has failed since, and until when others come first."""
+
+    asked: float = 0.0
+    failures: int = 0
+    avoided_until: float = 0.0
+
+    def answered(self) -> None:
+        """It gave the key."""
+        self.asked, self.failures, self.avoided_until = time.monotonic(), 0, 0.0
+
+    def failed(self) -> None:
+        """It did not: it is left alone for twice as long each time, more or less, lest all that lost it come back at once."""
+        self.asked, self.failures = time.monotonic(), self.failures + 1
+        pause = min(AVOIDED * 2 ** (self.failures - 1), LONGEST_AVOIDED)
+        self.avoided_until = self.asked + pause * (0.75 + secrets.randbelow(500) / 1000)
 
 
 class TokenRoot:
@@ -34,7 +62,7 @@ class TokenRoot:
         self._given = given
         self._lock = threading.Lock()
         self._entries = token_entries(sealed, given)
-        self._down: dict[str, float] = {}
+        self._standings = {entry.way: Standing() for entry in self._entries}
         self.way = ""
         self._held = ExitStack()
         self._holding: set[str] = set()
@@ -53,7 +81,22 @@ class TokenRoot:
     def degraded(self) -> tuple[str, ...]:
         """The ids of the ways whose tokens did not answer when they were asked last."""
         with self._lock:
-            return tuple(self._down)
+            return tuple(way for way, standing in self._standings.items() if standing.failures)
+
+    def standing(self) -> dict[str, bool]:
+        """Whether the token of each way gave the root when it was asked last.
+
+        Those that nobody has asked for a minute are asked now, but for one that has failed and is left alone for a while.
+        """
+        for entry in self._unasked():
+            try:
+                self._by(entry).close()
+            except (*FAILURES, RoomTampered):
+                self._failed(entry)
+            else:
+                self._answered(entry)
+        down = self.degraded
+        return {way: way not in down for way in self._standings}
 
     def wrap_kek(self, key: AesWrappingKey, binding: bytes) -> bytes:
         """`key` wrapped by AES-256-GCM and bound to `binding`."""
@@ -119,9 +162,8 @@ class TokenRoot:
                 self._failed(entry)
                 first = first or error
                 continue
-            with self._lock:
-                self._down.pop(entry.way, None)
-                self.way = entry.way
+            self._answered(entry)
+            self.way = entry.way
             return key
         raise first or RoomLocked("no token opens this room: give a passphrase file, a key file or a recovery kit")
 
@@ -138,15 +180,29 @@ class TokenRoot:
                 self._held.callback(CONNECTIONS.give_back, uri)
                 self._holding.add(way)
 
+    def _answered(self, entry: Entry) -> None:
+        with self._lock:
+            self._standings[entry.way].answered()
+
     def _failed(self, entry: Entry) -> None:
         with self._lock:
-            self._down[entry.way] = time.monotonic() + AVOIDED
+            self._standings[entry.way].failed()
+
+    def _unasked(self) -> list[Entry]:
+        now = time.monotonic()
+        with self._lock:
+            return [
+                entry
+                for entry in self._entries
+                if now >= self._standings[entry.way].avoided_until
+                and now - self._standings[entry.way].asked > KNOWN_FOR
+            ]
 
     def _in_order(self) -> list[Entry]:
         """The entries in the order of the file, those last whose tokens have failed lately."""
         now = time.monotonic()
         with self._lock:
-            return sorted(self._entries, key=lambda entry: self._down.get(entry.way, 0.0) > now)
+            return sorted(self._entries, key=lambda entry: self._standings[entry.way].avoided_until > now)
 
 
 def token_entries(sealed: SealedRoot, given: TokenUri | None = None) -> list[Entry]:
@@ -159,4 +215,7 @@ def token_entries(sealed: SealedRoot, given: TokenUri | None = None) -> list[Ent
 # what another token may not have, or make up for
 FAILURES = (BackendUnavailable, KeyNotFound, BadPassphrase, RoomLocked, RoomUnsafe, OSError)
 AVOIDED = 30.0
-"""Seconds for which a token that has failed is asked after the others."""
+"""Seconds for which a token that has failed once is asked after the others."""
+LONGEST_AVOIDED = 480.0
+KNOWN_FOR = 60.0
+"""Seconds for which it is taken to stand as it did when it was asked."""

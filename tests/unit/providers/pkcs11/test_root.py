@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from rooms import CONTEXT, REQUEST
+from strongroom.cli.machine import tokens_answer
 from strongroom.client.room import Room
 from strongroom.errors import (
     KeyNotFound,
     Misuse,
+    ProviderUnavailable,
     RoomLocked,
     RoomTampered,
     RoomUnsafe,
@@ -22,8 +24,10 @@ from strongroom.errors import (
 from strongroom.home import NewWay, Unlock, init_room, open_room
 from strongroom.home.tokens import check_health, list_ways, probe
 from strongroom.keyservice import keks
+from strongroom.observe.prometheus import PrometheusMeter
 from strongroom.providers.pkcs11 import patience
 from strongroom.providers.pkcs11.module import module
+from strongroom.providers.pkcs11.root import Standing
 from strongroom.recovery import create_backup, restore_backup, verify_backup
 from tokens import Proxy, SoftHsm, Token, TokenRoom, make_token_room, unique
 
@@ -233,15 +237,75 @@ def test_any_of_two_tokens_opens(
         (softhsm.directory / "tokens").mkdir()
         service = open_room(made.home)
         assert service._root.degraded == (first.id,)
+        assert dict(service.standing()) == {first.id: False, second.id: True}
         assert [health.error is None for health in check_health(made.home)] == [False, True]
+        assert [check.verdict for check in tokens_answer(made.home)] == ["warn"]
         service.generate_dek(REQUEST, "default", CONTEXT)
     finally:
         softhsm.tokens.rmdir()
         (softhsm.directory / "away").rename(softhsm.tokens)
     service._root.backup_key().close()
     assert [health.error for health in check_health(made.home)] == [None, None]
+    assert [check.verdict for check in tokens_answer(made.home)] == ["ok"]
     service.close()
     assert second.kind == "pkcs11"
+
+
+def test_a_spare_token_that_died_is_seen_while_the_first_works(
+    proxy: Proxy, soft_token: Token, ock_token: Token, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_token_room(tmp_path, ock_token.uri(unique("root")))
+    with Room(made.home) as room:
+        room.ways.add(NewWay(token=soft_token.uri(module=proxy.module)), reason="a second token")
+        first, second = (way.id for way in room.ways.list())
+    meter = PrometheusMeter()
+    with Room(made.home) as room:
+        proxy.does("C_DecryptInit 0x32")
+        room.measure(meter)
+        assert (up(meter, first), up(meter, second)) == (1, 0)
+        proxy.does()
+        room.measure(meter)
+        # it is left alone for a while
+        assert up(meter, second) == 0
+        now = time.monotonic()
+        monkeypatch.setattr("strongroom.providers.pkcs11.root.time.monotonic", lambda: now + 61)
+        room.measure(meter)
+        assert up(meter, second) == 1
+
+
+def up(meter: PrometheusMeter, way: str) -> float | None:
+    return meter.registry.get_sample_value("strongroom_token_up", {"way": way})
+
+
+def test_a_token_that_goes_on_failing_is_left_alone_for_longer_and_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strongroom.providers.pkcs11.root.time.monotonic", lambda: 1000.0)
+    standing = Standing()
+    pauses = []
+    for _ in range(8):
+        standing.failed()
+        pauses.append(standing.avoided_until - 1000)
+    for pause, whole in zip(pauses, [30, 60, 120, 240, 480, 480, 480, 480], strict=True):
+        assert 0.75 * whole <= pause <= 1.25 * whole
+    # not all who lost it come back at once
+    assert len({pause / min(30 * 2**turn, 480) for turn, pause in enumerate(pauses)}) > 1
+    standing.answered()
+    assert (standing.failures, standing.avoided_until) == (0, 0)
+
+
+def test_a_health_check_waits_for_no_token_longer_than_it_may(
+    proxy: Proxy, soft_token: Token, ock_token: Token, state: Path, tmp_path: Path
+) -> None:
+    made = make_token_room(tmp_path, soft_token.uri(module=proxy.module))
+    with Room(made.home) as room:
+        room.ways.add(NewWay(token=ock_token.uri(unique("root"))), reason="a second token")
+    proxy.does("C_Decrypt sleep 2")
+    start = time.monotonic()
+    found = check_health(made.home, within=0.5)
+    assert time.monotonic() - start < 1.5
+    assert [type(health.error) for health in found] == [ProviderUnavailable, type(None)]
+    proxy.does()
+    while not module(proxy.module).idle:
+        time.sleep(0.05)
 
 
 def test_a_token_that_hangs_is_passed_over(
