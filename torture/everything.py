@@ -17,6 +17,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "differential": ("--messages", "100000"),
     "drills": ("--drills", "100"),
     "fuzz": ("--parsers", "25000000", "--messages", "10000000", "--streams", "100000"),
+    "hsm": ("--trips", "1000", "--calls", "1000000", "--seconds", "10"),
     "keystore": ("--edits", "2000", "--races", "200", "--kills", "500", "--outages", "3"),
     "mutants": ("--all",),
     "power": ("--images", "500"),
