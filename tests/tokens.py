@@ -117,3 +117,15 @@ def proxy(proxy_module: str, softhsm: SoftHsm, tmp_path: Path, monkeypatch: pyte
 def make_token_room(place: Path, uri: str, **more: object) -> TokenRoom:
     made = init_room(place / "room", root=uri, recovery=False, **more)  # type: ignore[arg-type] # as init_room has them
     return TokenRoom(made.home, uri)
+
+
+def imported(token: Token, place: Path, key: bytes, name: str) -> str:
+    """A raw key put into SoftHSM, sensitive and not extractable; and its URI."""
+    path = place / f"{name}.key"
+    path.write_bytes(key)
+    run(
+        *("pkcs11-tool", "--module", SOFTHSM, "--token-label", token.label, "--login", "--pin", PIN),
+        *("--write-object", str(path), "--type", "secrkey", "--key-type", "AES:32", "--label", name, "--id", "0b"),
+        *("--sensitive", "--usage-decrypt"),
+    )
+    return token.uri(name)

@@ -14,7 +14,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,14 +50,14 @@ class Room:
             with suppress(InvalidTag):
                 aad = lp("strongroom/1/root", self.id, str(root), e["kind"], *fields)
                 self.roots[root] = AESGCM(sealing_key(parameters, secret)).decrypt(sealed[:12], sealed[12:], aad)
-        keystore = sqlite3.connect(home / "keystore.db")
-        rows = keystore.execute("SELECT key_id, version, root_version, wrapped_kek FROM key_versions").fetchall()
-        keystore.close()
+        with closing(sqlite3.connect(home / "keystore.db")) as keystore:
+            rows = keystore.execute("SELECT key_id, version, root_version, wrapped_kek FROM key_versions").fetchall()
         self.wrapped = {f"{key_id}/{version}": (root, kek) for key_id, version, root, kek in rows}
 
     def kek(self, name: str) -> bytes:
         root, kek = self.wrapped.get(name) or sys.exit(f"this room has no key version {name}")
-        key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(self.roots.get(root, b""))
+        opened = self.roots.get(root) or sys.exit(f"the KEK of {name} is in a token")
+        key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(opened)
         return AESGCM(key).decrypt(kek[:12], kek[12:], lp("strongroom/1/kek", self.id, str(root), *name.split("/")))
 
 

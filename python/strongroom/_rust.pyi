@@ -60,6 +60,8 @@ class Edk:
     def provider_info(self) -> bytes: ...
     @property
     def ciphertext(self) -> bytes: ...
+    def key_name(self, namespace: str) -> str | None:
+        """The key of a room that wrapped it, in memory or in a token."""
 
 @final
 class AesWrappingKey:
@@ -169,6 +171,29 @@ class HsmSession:
     def unwrap_root(
         self, wrapped: bytes, scheme: str, keys: tuple[int, int | None], binding: bytes, *, deadline: float
     ) -> RootKey: ...
+    def wrap_dek(
+        self,
+        data_key: DataKey,
+        scheme: str,
+        keys: tuple[int, int | None],
+        namespace: str,
+        name: str,
+        context: Mapping[str, str],
+        *,
+        deadline: float,
+        token_nonce: bool = False,
+    ) -> Edk: ...
+    def unwrap_dek(
+        self,
+        edk: Edk,
+        scheme: str,
+        keys: tuple[int, int | None],
+        namespace: str,
+        name: str,
+        context: Mapping[str, str],
+        *,
+        deadline: float,
+    ) -> DataKey: ...
     def round_trip(
         self, scheme: str, keys: tuple[int, int | None], *, deadline: float, token_nonce: bool = False
     ) -> bool: ...

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Request", "RootInfo", "Way"]
+__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Level", "Request", "RootInfo", "Way"]
 
 
 class KeyState(StrEnum):
@@ -23,6 +23,18 @@ class KeyState(StrEnum):
     COMPROMISED = "COMPROMISED"
     DESTROY_SCHEDULED = "DESTROY_SCHEDULED"
     DESTROYED = "DESTROYED"
+
+
+class Level(StrEnum):
+    """Where the KEKs of a class are.
+
+    `software`: under the room's root. `hsm-root`: the same, and used only where a token gives the root. `hsm`: in a token, which
+    wraps every data key itself.
+    """
+
+    SOFTWARE = "software"
+    HSM_ROOT = "hsm-root"
+    HSM = "hsm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +51,8 @@ class DataClass:
     All in seconds, 0 for none: `rotate_every`; how long a key version may encrypt (`originator_usage`) and decrypt
     (`recipient_usage`, 0 for ever); how long a scheduled destruction waits (`destroy_wait`) and a census counts
     (`census_age`). A key version wraps `max_wraps` data keys at most.
+
+    `level` says where new KEKs are made, and `token` in which token where that is `hsm`: its PKCS#11 URI.
     """
 
     name: str
@@ -57,6 +71,8 @@ class DataClass:
     destroy_wait: int = 30 * 86_400
     census_age: int = 7 * 86_400
     max_wraps: int = 2**32 - 2**20
+    level: Level = Level.SOFTWARE
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +82,8 @@ class KeyVersion:
     `state` is what the version is at the moment of asking. `active_until` is set on a version that was rotated away:
     it stays ACTIVE until then, so that leases on it can end, and is DEACTIVATED afterwards. `activates` is when a version
     is to become ACTIVE, `activated` when it did, `destroy_at` when its material is to go; `left_state` is where it returns
-    to from SUSPENDED or DESTROY_SCHEDULED. `compromised` says so of one that is DESTROYED.
+    to from SUSPENDED or DESTROY_SCHEDULED. `compromised` says so of one that is DESTROYED. `token` is the PKCS#11 URI of a KEK that
+    is in a token; then no root has wrapped it, and `root_version` is 0.
     """
 
     version: int
@@ -80,6 +97,7 @@ class KeyVersion:
     destroy_at: datetime | None = None
     left_state: KeyState | None = None
     compromised: bool = False
+    token: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

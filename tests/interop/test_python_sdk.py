@@ -16,6 +16,7 @@ from strongroom import crypto
 from strongroom.client import decrypt_message, encrypt_message
 from strongroom.keyring import MultiKeyring, RawAesKeyring, RawRsaKeyring
 from strongroom.materials import encryption_materials
+from tokens import SoftHsm, imported, softhsm
 from vectors.esdk import read_every_way
 
 from tools import offline_decrypt
@@ -23,7 +24,7 @@ from tools import offline_decrypt
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["room", "state"]
+__all__ = ["room", "softhsm", "state"]
 
 KEY = bytes(range(32))
 CONTEXT = {"tenant": "acme", "purpose": "interop", "ünïcode": "värde"}
@@ -137,3 +138,17 @@ def test_the_official_sdk_reads_what_was_re_encrypted(room: MadeRoom, suite: int
     for path, plaintext in messages.items():
         assert peer.decrypt(path.read_bytes(), keyring, CONTEXT) == plaintext
         assert crypto.Header.parse(path.read_bytes()).suite == suite
+
+
+def test_the_official_sdk_reads_what_a_token_has_wrapped(room: MadeRoom, softhsm: SoftHsm, tmp_path: Path) -> None:
+    """Given the same raw key, which was put into SoftHSM; and the token reads what the SDK has wrapped by it."""
+    token = softhsm.new_token("interop")
+    uri = imported(token, tmp_path, KEY, "brought")
+    with strongroom.open(room.home, key_file=room.key_file) as opened:
+        made = opened.classes.create("pii", level="hsm", token=uri.replace(";object=brought", ""))
+        key = opened.keys.rotate(made.key_id, kek=uri, reason="our own")
+        message = opened.encrypt(b"under the HSM", data_class="pii", context=CONTEXT)
+        theirs = peer.aes_keyring(KEY, "strongroom", f"{key.id}/{key.primary}")
+        assert peer.decrypt(message, theirs, CONTEXT) == b"under the HSM"
+        received = peer.encrypt(b"by the SDK", theirs, {**CONTEXT, "strongroom-class": "pii"}, 0x0478, 4096)
+        assert opened.decrypt(received, context=CONTEXT) == b"by the SDK"

@@ -157,6 +157,8 @@ class ClassCreated(Event):
     destroy_wait: int
     census_age: int
     max_wraps: int
+    level: str
+    token: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

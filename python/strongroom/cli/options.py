@@ -35,7 +35,7 @@ class Unlock:
     share_file: tuple[str, ...]
     token: str | None
 
-    def open(self, purpose: str | None = None) -> Room:
+    def open(self, purpose: str | None = None, *, cache: bool = True) -> Room:
         """Open the room. Asks for the passphrase on a terminal where nothing else was given."""
         import strongroom
 
@@ -52,6 +52,7 @@ class Unlock:
             token=self.token,
             prompt=sys.stdin.isatty(),
             purpose=purpose or context.command_path,
+            cache=cache,
         )
         if isinstance(context.obj, Report):
             context.obj.opened = self.home or ""
@@ -248,6 +249,12 @@ context_option = click.option(
     metavar="KEY=VALUE",
     callback=read_context,
     help="A pair of the encryption context; repeatable.",
+)
+
+cache_option = click.option(
+    "--cache/--no-cache",
+    default=True,
+    help="Whether messages share data keys; without, each costs an audit entry, and a call of the HSM that has its KEK.",
 )
 
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, write nothing.")

@@ -65,6 +65,7 @@ def perform(
     unlock: options.Unlock,
     why: options.Why,
     job: options.Job,
+    cache: bool = True,
 ) -> None:
     """Open the room, do `task` in it, say how it went. `verb`: what it does now, what it has done.
 
@@ -74,7 +75,7 @@ def perform(
     import strongroom
 
     doing, done = verb
-    with unlock.open(why.purpose) as room, task as work:
+    with unlock.open(why.purpose, cache=cache) as room, task as work:
         control = strongroom.Control(workers=job.workers)
         with shown_progress(doing, wanted=not (job.quiet or job.no_progress or report.json)) as show:
             result = jobs.run(lambda: work(room, control), control, show)

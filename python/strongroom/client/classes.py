@@ -39,13 +39,14 @@ class Classes:
         scope_keys: Sequence[str] = (),
         open: bool = False,  # noqa: A002 - as the setting is called
         reason: str | None = None,
-        **settings: int,
+        **settings: int | str,
     ) -> DataClass:
         """Make a data class with a KEK of its own. `frame_length` in bytes; a lease ends after `lease_seconds`.
 
         With `scope_keys` each scope has a KEK: one that is registered, or in an `open` class any. `settings` are others of
         `DataClass`, periods in seconds: `rotate_every`, `originator_usage`, `recipient_usage`, `destroy_wait`, `census_age`,
-        `max_wraps`, `max_bytes`.
+        `max_wraps`, `max_bytes`. `level` is `software`, `hsm-root` or `hsm`, and `token` the PKCS#11 URI of the token that holds the
+        KEKs of the last, by default the one that opens the room.
         """
         return self._service.create_class(
             self._request(reason),
@@ -59,9 +60,10 @@ class Classes:
             **settings,
         )
 
-    def set(self, name: str, *, reason: str | None = None, **settings: int) -> DataClass:
+    def set(self, name: str, *, reason: str | None = None, **settings: int | str) -> DataClass:
         """Change settings of a class, for what happens from now on: all of `create` but the scope keys.
 
-        A shorter lease does not shorten those that are open.
+        A shorter lease does not shorten those that are open. Another `level` or `token` makes a new version of every key of the
+        class; `reencrypt` moves what stands under the old ones.
         """
         return self._service.set_class(self._request(reason), name, **settings)

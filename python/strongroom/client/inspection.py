@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.client.results import MessageInfo
 from strongroom.crypto import MessageFile
-from strongroom.keys import CLASS_KEY, NAMESPACE, KeyName
+from strongroom.keys import CLASS_KEY, KeyName
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def inspect(path: str | os.PathLike[str]) -> MessageInfo:
 def room_key(edks: Sequence[Edk]) -> tuple[str | None, int | None]:
     """Key id and version of the first EDK that a room wrapped, if there is one."""
     for edk in edks:
-        name = KeyName.from_provider_info(edk.provider_info) if edk.provider_id == NAMESPACE else None
+        name = KeyName.of(edk)
         if name is not None:
             return name.key_id, name.version
     return None, None

@@ -87,14 +87,16 @@ class Keys:
         *,
         expected: int | None = None,
         activate_at: datetime | None = None,
+        kek: str | None = None,
         reason: str | None = None,
     ) -> Key:
         """Make a new version of a KEK primary. Data under older versions stays readable.
 
         With `activate_at`, the version is made now and becomes primary then; a rotation before takes that one. Raises
         `KeyChanged` if the primary version is not the `expected` one any more, by default the one at the time of the call.
+        Where the class has its KEKs in a token, `kek` is the PKCS#11 URI of a key that is there already and is to be the KEK.
         """
-        return self._service.rotate(self._request(reason), key_id, expected=expected, activates=activate_at)
+        return self._service.rotate(self._request(reason), key_id, expected=expected, activates=activate_at, kek=kek)
 
     def activate(self, key_id: str, *, version: int | None = None, reason: str | None = None) -> Key:
         """Make a version that waits for its activation date active and primary now."""

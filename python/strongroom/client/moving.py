@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.errors import KeyNotFound, UnsupportedFormat
-from strongroom.keys import CLASS_KEY, NAMESPACE, RESERVED_PREFIX, KeyName, Operation
+from strongroom.keys import CLASS_KEY, RESERVED_PREFIX, KeyName, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,9 +75,9 @@ class MovingKeys:
 
 def key_name(header: Header) -> KeyName:
     """The key version of a room that a message stands under."""
-    ours = [KeyName.from_provider_info(edk.provider_info) for edk in header.edks if edk.provider_id == NAMESPACE]
+    ours = [name for edk in header.edks if (name := KeyName.of(edk)) is not None]
     providers = ", ".join(sorted({edk.provider_id for edk in header.edks}))
-    if not ours or ours[0] is None:
+    if not ours:
         raise KeyNotFound(f"the message was not encrypted under a key of a Strongroom room: it names {providers}")
     if len(header.edks) > 1:
         raise UnsupportedFormat(f"the message has other readers ({providers}), whom re-encrypting would lock out")

@@ -65,18 +65,19 @@ class Room:
         principal: str | None = None,
         purpose: str | None = None,
         meter: Meter | None = None,
+        cache: bool = True,
         _shared: tuple[EmbeddedKeyService, RoomMaterials] | None = None,
     ) -> None:
         self._home = os.fspath(home) if home is not None else str(default_home())
         self._unlock = unlock or Unlock()
         self._principal = principal or os_user()
         self._purpose = purpose or DEFAULT_PURPOSE
-        self._service, self._materials = _shared or self._opened(meter)
+        self._service, self._materials = _shared or self._opened(meter, caching=cache)
         self._is_owner = _shared is None
 
-    def _opened(self, meter: Meter | None) -> tuple[EmbeddedKeyService, RoomMaterials]:
+    def _opened(self, meter: Meter | None, *, caching: bool) -> tuple[EmbeddedKeyService, RoomMaterials]:
         service = open_room(self._home, self._unlock, meter)
-        return service, RoomMaterials(service)
+        return service, RoomMaterials(service, caching=caching)
 
     # --- bytes ---------------------------------------------------------------------------------------------------
 
@@ -140,6 +141,8 @@ class Room:
             return crypto.encrypt_many(materials, items, control)
 
         keys = self._keys(data_class, context, reason)
+        if not self._materials.caching:
+            return [message for item in items for message in encrypt([item])]
         return in_parts(encrypt, items)
 
     def decrypt(
@@ -176,6 +179,8 @@ class Room:
         control: Control | None = None,
     ) -> list[bytes]:
         """Decrypt many messages in one call on all cores, all or nothing."""
+        if not self._materials.caching:
+            return [self.decrypt(message, context=context, reason=reason, control=control) for message in messages]
         fetch = self._keys(DEFAULT_CLASS, context, reason).decryption
         parts = (self._principal, self._purpose)
         return self._materials.cache.decrypt_many(parts, dict(context or {}), messages, fetch, None, control)
@@ -470,7 +475,7 @@ class Room:
         return f"<Room {self._home} as {self._principal!r} for {self._purpose!r}>"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopen, (self._home, self._unlock, self._principal, self._purpose)
+        return _reopen, (self._home, self._unlock, self._principal, self._purpose, self._materials.caching)
 
     # --- asynchronous twins ----------------------------------------------------------------------------------------
 
@@ -497,5 +502,5 @@ class Room:
         return KeySource(self._materials, self._request(reason), data_class, context)
 
 
-def _reopen(home: Path, unlock: Unlock, principal: str, purpose: str) -> Any:
-    return Room(home, unlock, principal=principal, purpose=purpose)
+def _reopen(home: Path, unlock: Unlock, principal: str, purpose: str, cache: bool) -> Any:  # noqa: FBT001 - as it is pickled
+    return Room(home, unlock, principal=principal, purpose=purpose, cache=cache)

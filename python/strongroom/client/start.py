@@ -89,6 +89,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     principal: str | None = None,
     purpose: str | None = None,
     meter: Meter | None = None,
+    cache: bool = True,
 ) -> Room:
     """Open a room.
 
@@ -98,7 +99,8 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
     memory until it forgets them. `share_files` are as many shares of a quorum as it takes. A room whose root is behind
     a PKCS#11 token opens by it where nothing else is given; `token` is a URI that says so, and with which module and PIN
     source. `principal` defaults to the OS
-    user. What the room does is counted into `meter`, see `strongroom.observe`.
+    user. What the room does is counted into `meter`, see `strongroom.observe`. Without `cache` every message has a data key of its
+    own, which costs an entry in the audit log and, where the KEK is in an HSM, a call of it.
 
     Raises `RoomNotFound`, `RoomLocked`, `BadPassphrase`, `RoomUnsafe`, `RoomTampered`,
     `ProviderUnavailable`.
@@ -115,7 +117,7 @@ def open(  # noqa: A001  # the name that users expect: strongroom.open()
         share_files=share_files,
         token=token,
     )
-    return Room(home, unlock, principal=principal, purpose=purpose, meter=meter)
+    return Room(home, unlock, principal=principal, purpose=purpose, meter=meter, cache=cache)
 
 
 def upkeep(

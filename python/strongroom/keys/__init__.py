@@ -32,12 +32,14 @@ from strongroom.keys.periods import (
     next_date,
 )
 from strongroom.keys.scope import check_scope_keys, exact_scope, scope_from, scope_of, scope_text
+from strongroom.keys.token import IN_TOKEN, TokenKek
 
 __all__ = [
     "BACKUP_KEYS",
     "BACKUP_NAMESPACE",
     "CLASS_KEY",
     "EDGES",
+    "IN_TOKEN",
     "NAMESPACE",
     "RESERVED_PREFIX",
     "Asker",
@@ -47,6 +49,7 @@ __all__ = [
     "Move",
     "Operation",
     "Task",
+    "TokenKek",
     "backup_key_name",
     "check_class_name",
     "check_context",

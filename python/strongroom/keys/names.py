@@ -12,6 +12,8 @@ from strongroom.errors import Misuse
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from strongroom.crypto import Edk
+
 NAMESPACE = "strongroom"
 RESERVED_PREFIX = "strongroom-"
 CLASS_KEY = "strongroom-class"
@@ -39,12 +41,9 @@ class KeyName:
         return cls(match[1], int(match[2])) if match else None
 
     @classmethod
-    def from_provider_info(cls, provider_info: bytes) -> KeyName | None:
-        """The name in a raw-AES EDK, whose provider info is the name, two lengths of 4 bytes and a nonce of 12."""
-        try:
-            return cls.parse(provider_info[:-20].decode("ascii"))
-        except UnicodeDecodeError:
-            return None
+    def of(cls, edk: Edk) -> KeyName | None:
+        """The key version of a room that wrapped an EDK, in memory or in a token; None where none says so."""
+        return cls.parse(edk.key_name(NAMESPACE) or "")
 
 
 def check_class_name(name: str) -> None:

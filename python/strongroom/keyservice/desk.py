@@ -16,6 +16,7 @@ from strongroom.keyservice.draft import Draft
 from strongroom.keyservice.keks import Keks
 from strongroom.keyservice.moves import settle
 from strongroom.keyservice.roots import check_root
+from strongroom.keyservice.supply import Supply, SupplyShortError, destroy
 from strongroom.model import Lease, Request
 from strongroom.policy import Action, Resource, judge
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from strongroom.audit import Sink
+    from strongroom.keys import TokenKek
     from strongroom.keystore import Change, Keystore, Snapshot
     from strongroom.model import Key
     from strongroom.policy import Policy
@@ -123,22 +125,43 @@ class Desk:
         self._deliver()
         return after
 
-    def _draft(self, request: Request, fill: Callable[[Draft], None] | None = None) -> Snapshot:
-        """The same by a draft on the newest state, in which time is settled. A draft that stays empty changes nothing."""
+    def _draft(
+        self, request: Request, fill: Callable[[Draft], None] | None = None, given: tuple[str, TokenKek] | None = None
+    ) -> Snapshot:
+        """The same by a draft on the newest state, in which time is settled. A draft that stays empty changes nothing.
+
+        `given` is a KEK that is in a token already, for the first version that is made there.
+        """
 
         def decide(snapshot: Snapshot) -> Change:
-            draft = Draft(self._root, self.room_id, self._who(request), self._now(snapshot), snapshot)
+            supply.begin()
+            draft = Draft(self._root, self.room_id, self._who(request), self._now(snapshot), snapshot, supply=supply)
             settle(draft)
             if fill is not None:
                 fill(draft)
             if draft.is_empty():
                 raise NothingToDoError
-            return draft.change()
+            change = draft.change()
+            # before the keystore says so: what it says is gone must be
+            destroy(draft.gone)
+            return change
 
+        supply = Supply()
+        if given is not None:
+            supply.give(*given)
         try:
-            return self._change(decide)
+            while True:
+                try:
+                    after = self._change(decide)
+                except SupplyShortError as short:
+                    supply.make(short.token, self.room_id)
+                else:
+                    supply.committed()
+                    return after
         except NothingToDoError:
             return self._keystore.snapshot()
+        finally:
+            supply.close()
 
     def _deliver(self) -> None:
         self._keystore.deliver(lambda entries: self._sink.send([entry.line for entry in entries]))

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import Event, KeyStateChanged, Who
 from strongroom.crypto import AesWrappingKey
-from strongroom.errors import InternalError, KeyNotFound, KeyStateForbids
-from strongroom.keys import Asker, Edge, Move, edge, is_over, kek_binding
+from strongroom.errors import InternalError, KeyNotFound, KeyStateForbids, LimitExceeded
+from strongroom.keys import IN_TOKEN, Asker, Edge, Move, edge, is_over, kek_binding
+from strongroom.keyservice.supply import Supply
 from strongroom.keystore import Change, HistoryRecord, KeyRecord, OutboxEntry, Snapshot, VersionRecord
-from strongroom.model import KeyState
+from strongroom.model import KeyState, Level
 
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from strongroom.keys import TokenKek
     from strongroom.model import DataClass
     from strongroom.providers import Root
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 class Draft:
     """What a request makes of the keystore, seen as if it were done already. `before` is None in a new room.
 
-    Every step of a key version is told by an event: `tell` covers the steps since the one before.
+    Every step of a key version is told by an event: `tell` covers the steps since the one before. KEKs in tokens come out of
+    `supply`; those in `gone` have to be destroyed before the change is made.
     """
 
     root: Root
@@ -38,6 +41,8 @@ class Draft:
     history: list[HistoryRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     untold: list[HistoryRecord] = field(default_factory=list)
+    supply: Supply = field(default_factory=Supply)
+    gone: list[tuple[TokenKek, str | None]] = field(default_factory=list)
 
     def data_class(self, name: str) -> DataClass:
         """The class `name`. Raises KeyNotFound."""
@@ -92,9 +97,13 @@ class Draft:
             self.versions[record.key_id, record.version] = record
 
     def new_version(self, key: KeyRecord, *, asker: Asker, activates: datetime | None = None) -> VersionRecord:
-        """A fresh random KEK, PRE_ACTIVE. It is in clear only inside Rust, and only for this moment."""
+        """A fresh random KEK, PRE_ACTIVE. It is in clear only inside Rust, and only for this moment, or never, in a token.
+
+        Raises SupplyShortError where one is wanted that is not at hand.
+        """
         numbers = [record.version for record in self.versions_of(key.id)]
         number = max(numbers, default=0) + 1
+        root_version, wrapped_kek = self._fresh_kek(key, number)
         record = VersionRecord(
             key_id=key.id,
             version=number,
@@ -102,8 +111,8 @@ class Draft:
             created=self.now,
             activates=activates,
             active_until=None,
-            root_version=self.root.version,
-            wrapped_kek=self._fresh_kek(key.id, number),
+            root_version=root_version,
+            wrapped_kek=wrapped_kek,
         )
         self._write(edge(Move.CREATE, None), record, asker, None)
         self.put(record)
@@ -127,6 +136,8 @@ class Draft:
         if asker not in taken.asked_by:
             raise InternalError(f"edge {taken.number} is not for {asker}")
         after = replace(record, state=taken.target, **changes)
+        if record.token_kek is not None and after.wrapped_kek is None:
+            self.gone.append((record.token_kek, self.data_class(self.key(record.key_id).data_class).token))
         self._write(taken, record, asker, reason)
         self.put(after)
         return after
@@ -194,12 +205,31 @@ class Draft:
             )
         )
 
-    def _fresh_kek(self, key_id: str, version: int) -> bytes:
-        key = AesWrappingKey.generate()
+    def _fresh_kek(self, key: KeyRecord, version: int) -> tuple[int, bytes]:
+        """The version of the root that has wrapped it, and the KEK; in a token, where it is."""
+        data_class = self.data_class(key.data_class)
+        if data_class.level is Level.HSM:
+            self._check_room_in_token(data_class)
+            return IN_TOKEN, self.supply.take(str(data_class.token)).stored()
+        kek = AesWrappingKey.generate()
         try:
-            return self.root.wrap_kek(key, kek_binding(self.room_id, self.root.version, key_id, version))
+            binding = kek_binding(self.room_id, self.root.version, key.id, version)
+            return self.root.version, self.root.wrap_kek(kek, binding)
         finally:
-            key.close()
+            kek.close()
+
+    def _check_room_in_token(self, data_class: DataClass) -> None:
+        """Raises LimitExceeded where a class has as many KEKs in its token as it may."""
+        stored = {} if self.before is None else dict(self.before.versions)
+        alive = [
+            record
+            for record in (stored | self.versions).values()
+            if record.token_kek is not None and self.key(record.key_id).data_class == data_class.name
+        ]
+        if len(alive) >= MOST_IN_TOKEN:
+            raise LimitExceeded(
+                f"class {data_class.name!r} has {len(alive)} KEKs in its token, and no more is allowed: destroy old versions first"
+            )
 
 
 def settings_of(data_class: DataClass) -> dict[str, Any]:
@@ -207,6 +237,8 @@ def settings_of(data_class: DataClass) -> dict[str, Any]:
     return {name: getattr(data_class, name) for name in SETTINGS}
 
 
+MOST_IN_TOKEN = 256
+"""KEKs of one class in its token: most HSMs hold some thousands of objects in all."""
 SETTINGS = (
     "suite",
     "frame_length",
@@ -221,4 +253,6 @@ SETTINGS = (
     "destroy_wait",
     "census_age",
     "max_wraps",
+    "level",
+    "token",
 )

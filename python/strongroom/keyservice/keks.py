@@ -1,4 +1,4 @@
-"""The KEKs that this process has unwrapped."""
+"""The KEKs at work in this process: those that it has unwrapped, and those that work in their tokens."""
 
 from __future__ import annotations
 
@@ -6,20 +6,42 @@ import os
 import threading
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from strongroom.errors import KeyUnavailable
 from strongroom.keys import KeyName
 from strongroom.keyservice.roots import unwrapped
 
 if TYPE_CHECKING:
-    from strongroom.crypto import AesWrappingKey
+    from collections.abc import Mapping
+
+    from strongroom.crypto import DataKey, Edk
+    from strongroom.keys import TokenKek
     from strongroom.keystore import VersionRecord
     from strongroom.providers import Root
 
 
+class Kek(Protocol):
+    """A KEK at work: an `AesWrappingKey`, or a key in a token."""
+
+    def wrap(self, data_key: DataKey, namespace: str, name: str, context: Mapping[str, str]) -> Edk:
+        """`data_key` wrapped and bound to `context`; its EDK names the KEK by `name`."""
+        ...
+
+    def unwrap(self, edk: Edk, namespace: str, name: str, context: Mapping[str, str]) -> DataKey:
+        """The data key in `edk`. Raises AuthenticationFailed."""
+        ...
+
+    def close(self) -> None:
+        """Wipe it, or let go of its token."""
+        ...
+
+
 class Keks:
-    """Unwraps each KEK once and keeps it in locked memory, for as long as the root lends it. Thread-safe."""
+    """Unwraps each KEK once and keeps it in locked memory, for as long as the root lends it. Thread-safe.
+
+    One in a token is never unwrapped: it is kept as a connection.
+    """
 
     def __init__(self, root: Root, room_id: str) -> None:
         self._root = root
@@ -27,11 +49,11 @@ class Keks:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._closed = False
-        self._keks: dict[KeyName, AesWrappingKey] = {}
+        self._keks: dict[KeyName, Kek] = {}
         self._ends: dict[KeyName, float] = {}
 
-    def of(self, record: VersionRecord) -> AesWrappingKey:
-        """The KEK of a version. Raises RoomTampered for one that our root did not wrap."""
+    def of(self, record: VersionRecord, token: str | None) -> Kek:
+        """The KEK of a version; `token` says where its token is now. Raises RoomTampered for one that our root did not wrap."""
         name = KeyName(record.key_id, record.version)
         with self._lock:
             if self._closed:
@@ -39,6 +61,10 @@ class Keks:
             self._let_go()
             if name not in self._keks:
                 now = clock()
+                in_token = record.token_kek
+                if in_token is not None:
+                    self._keks[name] = at_work(in_token, token)
+                    return self._keks[name]
                 self._keks[name] = unwrapped(record, self._room_id, self._root)
                 if self._root.lease_seconds is not None:
                     self._ends[name] = now + self._root.lease_seconds
@@ -71,6 +97,13 @@ class Keks:
             keks, self._keks = self._keks, {}
         for kek in keks.values():
             kek.close()
+
+
+def at_work(kek: TokenKek, token: str | None) -> Kek:
+    """A KEK in its token."""
+    from strongroom.providers.pkcs11 import TokenKekAtWork
+
+    return TokenKekAtWork(kek, token)
 
 
 def clock() -> float:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import LeaseOpened
 from strongroom.crypto import DataKey
-from strongroom.errors import KeyNotFound, KeyStateForbids
+from strongroom.errors import KeyNotFound, KeyStateForbids, RoomLocked
 from strongroom.keys import (
     NAMESPACE,
     KeyName,
@@ -20,14 +20,15 @@ from strongroom.keys import (
 from strongroom.keyservice import desk
 from strongroom.keyservice.moves import NewKey, create
 from strongroom.keyservice.protocol import GeneratedDek, UnwrappedDek
-from strongroom.model import Lease, Request
+from strongroom.model import Lease, Level, Request
 from strongroom.policy import Action, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from strongroom.crypto import AesWrappingKey, Edk
+    from strongroom.crypto import Edk
     from strongroom.keyservice.draft import Draft
+    from strongroom.keyservice.keks import Kek
     from strongroom.keystore import KeyRecord, Snapshot, VersionRecord
     from strongroom.model import DataClass
 
@@ -120,13 +121,17 @@ class Leases(desk.Desk):
             raise KeyNotFound(f"scope {scope_text(scope)} of class {data_class.name!r} has no key")
         return after, made
 
-    def _usable_kek(self, snapshot: Snapshot, record: VersionRecord, operation: Operation) -> AesWrappingKey:
-        """The KEK of a version that may do `operation` now. Raises KeyStateForbids."""
+    def _usable_kek(self, snapshot: Snapshot, record: VersionRecord, operation: Operation) -> Kek:
+        """The KEK of a version that may do `operation` now. Raises KeyStateForbids, and RoomLocked where a token must open it."""
         data_class = snapshot.data_class(snapshot.key(record.key_id).data_class)
         why = forbids(record, data_class, operation, self._now(snapshot))
         if why is not None:
             raise KeyStateForbids(f"key {record.key_id} version {record.version} {why}")
-        return self._keks.of(record)
+        if data_class.level is Level.HSM_ROOT and not self._root.in_token:
+            raise RoomLocked(
+                f"keys of class {data_class.name!r} are used only where a token opens the room: `strongroom unlock list` shows those"
+            )
+        return self._keks.of(record, data_class.token)
 
     def _open_lease(
         self, case: desk.Case, record: VersionRecord, data_class: DataClass, context: Mapping[str, str]
@@ -187,7 +192,7 @@ def resource_of_class(snapshot: Snapshot, name: str, context: Mapping[str, str] 
 
 def choose_edk(snapshot: Snapshot, edks: Sequence[Edk]) -> tuple[Edk, KeyName]:
     """The first EDK that names a key version of this room. Raises KeyNotFound saying what they name instead."""
-    ours = [(edk, KeyName.from_provider_info(edk.provider_info)) for edk in edks if edk.provider_id == NAMESPACE]
+    ours = [(edk, KeyName.of(edk)) for edk in edks]
     for edk, name in ours:
         if name is not None and (name.key_id, name.version) in snapshot.versions:
             return edk, name

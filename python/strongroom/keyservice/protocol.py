@@ -97,12 +97,17 @@ class KeyService(Protocol):
     def create_class(self, request: Request, name: str, **settings: Any) -> DataClass:
         """A new data class, with a first key unless it has scope keys. `settings` are members of `DataClass`.
 
-        Raises Misuse for a name that is taken or values out of range.
+        Raises Misuse for a name that is taken or values out of range. A class of level `hsm` has its KEKs in the token `token`, by
+        default the one that opens the room.
         """
         ...
 
     def set_class(self, request: Request, name: str, **settings: Any) -> DataClass:
-        """Change settings of a class, for what happens from now on. Raises KeyNotFound, and Misuse as above."""
+        """Change settings of a class, for what happens from now on. Raises KeyNotFound, and Misuse as above.
+
+        Another level or token makes a new version of every key of the class. Messages under the old ones stay there until they
+        are re-encrypted.
+        """
         ...
 
     def create_key(
@@ -127,12 +132,19 @@ class KeyService(Protocol):
         ...
 
     def rotate(
-        self, request: Request, key_id: str, *, expected: int | None = None, activates: datetime | None = None
+        self,
+        request: Request,
+        key_id: str,
+        *,
+        expected: int | None = None,
+        activates: datetime | None = None,
+        kek: str | None = None,
     ) -> Key:
         """Make a new version of a key and make it primary, now or at `activates`. Data is not touched.
 
         A version that was prepared for a later date is taken instead of a new one. Raises KeyNotFound, and KeyChanged
-        when the primary version is not `expected`, by default the one that was primary when the call began.
+        when the primary version is not `expected`, by default the one that was primary when the call began. `kek` is the URI of
+        a key that is in the class's token already and is to be the KEK.
         """
         ...
 

@@ -10,18 +10,19 @@ from strongroom.errors import Misuse
 from strongroom.keys import check_class_name, check_scope_keys, exact_scope, scope_text
 from strongroom.keyservice import desk
 from strongroom.keyservice.draft import SETTINGS, Draft, settings_of
+from strongroom.keyservice.levels import is_elsewhere, move_keys, with_token
 from strongroom.keyservice.moves import NOTHING, About, NewKey, create
-from strongroom.model import DataClass
+from strongroom.model import DataClass, Level
 from strongroom.policy import Action, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from typing import Any
 
     from strongroom.audit import Who
     from strongroom.keystore import Change, HistoryRecord
-    from strongroom.model import Description, Key, Request
+    from strongroom.model import Description, Key, Request, Way
     from strongroom.providers import Root
 
 
@@ -30,10 +31,12 @@ class Registry(desk.Desk):
 
     def create_class(self, request: Request, name: str, **settings: Any) -> DataClass:
         """See KeyService.create_class."""
-        wanted = with_settings(DataClass(name=name, key_id="", created=desk.utc_now()), settings)
         with self._turn(), self._case(request, Action.CREATE_CLASS) as case:
             self._authorise(case, Resource(data_class=name))
+            blank = DataClass(name=name, key_id="", created=desk.utc_now())
+            wanted = with_settings(blank, with_token(settings, None, self._ways()))
             check_class(wanted)
+            self._check_level(wanted)
 
             def fill(draft: Draft) -> None:
                 if draft.before is not None and name in draft.before.classes:
@@ -46,17 +49,21 @@ class Registry(desk.Desk):
         """See KeyService.set_class."""
         with self._turn(), self._case(request, Action.SET_CLASS) as case:
             self._authorise(case, Resource(data_class=name))
+            wanted = with_token(settings, self._snapshot().classes.get(name), self._ways())
 
             def fill(draft: Draft) -> None:
                 before = draft.data_class(name)
-                after = with_settings(before, settings)
+                after = with_settings(before, wanted)
                 check_class(after)
+                self._check_level(after)
                 if after.scope_keys != before.scope_keys:
                     raise Misuse(f"class {name!r} keeps its scope keys, since its keys have them: make another class")
                 changed = {key: value for key, value in settings_of(after).items() if getattr(before, key) != value}
                 if changed:
                     draft.classes[name] = after
                     draft.tell(ClassChanged(who=draft.who, time=draft.now, data_class=name, settings=changed))
+                if is_elsewhere(before, after):
+                    move_keys(draft, name)
 
             return self._draft(request, fill).data_class(name)
 
@@ -129,6 +136,17 @@ class Registry(desk.Desk):
             self._authorise(case, Resource(key.data_class if key else None, key_id))
             return self._keystore.history(key_id)
 
+    def _ways(self) -> Iterator[Way]:
+        """The ways into the room, looked at when they are asked for."""
+        yield from self._root_file.read().at(self._root.version).ways()
+
+    def _check_level(self, data_class: DataClass) -> None:
+        """Raises Misuse for a class that wants a token to open the room, where none has."""
+        if data_class.level is Level.HSM_ROOT and not self._root.in_token:
+            raise Misuse(
+                "no token has opened this room: add one with `strongroom unlock add --new-token`, and open it by that"
+            )
+
 
 def first_change(root: Root, room_id: str, who: Who, now: datetime) -> Change:
     """What a new room holds: the class `default` and its key."""
@@ -169,6 +187,10 @@ def check_class(data_class: DataClass) -> None:
         value = getattr(data_class, name)
         if not low <= value <= high:
             raise Misuse(f"{name} is {value}, and must be {low} to {high}")
+    if data_class.level is Level.HSM and data_class.open:
+        raise Misuse(
+            "an open class makes a key for whatever scope it is given, and a token has place for few: register scopes"
+        )
     if data_class.open and not data_class.scope_keys:
         raise Misuse("an open class makes a key for each new scope, and this one has no scope keys")
     for shorter, longer in ORDERED:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from strongroom.errors import AuthenticationFailed, KeyUnavailable, Misuse, RoomTampered
-from strongroom.keys import kek_binding
+from strongroom.keys import IN_TOKEN, kek_binding
 from strongroom.keyservice.ways import check_known, recovery_kits
 from strongroom.providers import Seal, SecretKind, make_sealed_root
 
@@ -93,7 +93,7 @@ def opens(sealed: SealedRoot, secrets: Sequence[tuple[SecretKind, Secret]]) -> b
 def rewrapped(records: Iterable[VersionRecord], room_id: str, old: Root, new: Root) -> Iterator[VersionRecord]:
     """Every KEK that there is, out of the old root and under the new. In clear only inside Rust, one at a time."""
     for record in records:
-        if record.wrapped_kek is None:
+        if record.wrapped_kek is None or record.root_version == IN_TOKEN:
             continue
         kek = unwrapped(record, room_id, old)
         try:

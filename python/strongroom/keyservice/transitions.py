@@ -8,6 +8,7 @@ from strongroom.errors import KeyChanged, KeyStateForbids, Misuse
 from strongroom.keys import KeyName
 from strongroom.keyservice import moves
 from strongroom.keyservice.desk import Desk
+from strongroom.keyservice.levels import existing_kek
 from strongroom.policy import Action, Resource
 
 if TYPE_CHECKING:
@@ -25,24 +26,38 @@ class Transitions(Desk):
     """The part of the keyservice that takes key versions through their lifecycle."""
 
     def rotate(
-        self, request: Request, key_id: str, *, expected: int | None = None, activates: datetime | None = None
+        self,
+        request: Request,
+        key_id: str,
+        *,
+        expected: int | None = None,
+        activates: datetime | None = None,
+        kek: str | None = None,
     ) -> Key:
         """See KeyService.rotate."""
         with self._turn(), self._case(request, Action.ROTATE) as case:
-            seen = self._snapshot().keys.get(key_id)
+            snapshot = self._snapshot()
+            seen = snapshot.keys.get(key_id)
             self._authorise(case, Resource(seen.data_class if seen else None, key_id))
+            given = None
+            if kek is not None:
+                given = existing_kek(kek, snapshot.data_class(snapshot.key(key_id).data_class), snapshot)
             primary = expected if expected is not None or seen is None else seen.primary_version
 
             def fill(draft: Draft) -> None:
                 key = draft.key(key_id)
                 if primary is not None and key.primary_version != primary:
                     raise KeyChanged(f"key {key_id} was rotated meanwhile: version {key.primary_version} is primary")
+                if given is not None and moves.prepared(draft, key) is not None:
+                    raise KeyStateForbids(
+                        f"key {key_id} has a version that waits already: activate or destroy that one first"
+                    )
                 if activates is None:
                     moves.rotate(draft, key)
                 else:
                     moves.prepare(draft, key, activates)
 
-            return self._described(self._draft(request, fill), key_id)
+            return self._described(self._draft(request, fill, given), key_id)
 
     def activate(self, request: Request, key_id: str, version: int | None = None) -> Key:
         """See KeyService.activate."""

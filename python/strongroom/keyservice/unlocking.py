@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from strongroom.audit import RootRotated, UnlockChanged
+from strongroom.keys import IN_TOKEN
 from strongroom.keyservice.desk import Desk
 from strongroom.keyservice.roots import next_root, rewrapped
 from strongroom.keyservice.ways import changed, differences
@@ -108,5 +109,7 @@ class Unlocking(Desk):
 
 
 def wrapped_by_root(snapshot: Snapshot) -> int:
-    """How many KEKs there are."""
-    return sum(record.wrapped_kek is not None for record in snapshot.versions.values())
+    """How many KEKs there are, but for those in tokens."""
+    return sum(
+        record.wrapped_kek is not None and record.root_version != IN_TOKEN for record in snapshot.versions.values()
+    )

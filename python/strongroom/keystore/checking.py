@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from strongroom.errors import AuthenticationFailed, InternalError, KeystoreMoved, RoomTampered
-from strongroom.keys import kek_binding
+from strongroom.keys import IN_TOKEN, kek_binding
 from strongroom.keystore import history
 from strongroom.keystore.anchor import Anchor, Mark, check_progress
 from strongroom.keystore.engine import Database
@@ -151,6 +151,10 @@ class Examination:
         if version.wrapped_kek is None:
             if version.state is not KeyState.DESTROYED:
                 yield f"{name}: it is {version.state} and has no KEK"
+            return
+        if version.root_version == IN_TOKEN:
+            # which is not asked: it may be elsewhere
+            yield from said(lambda: version.token_kek)
             return
         try:
             binding = kek_binding(self._room_id, version.root_version, version.key_id, version.version)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, insert, select, update
 
 from strongroom.errors import AuditTampered, RoomTampered
-from strongroom.keystore.reading import is_there
+from strongroom.keystore.reading import make_late
 from strongroom.keystore.records import LogHead
 from strongroom.keystore.rows import as_bytes, as_int, log_to_row
 from strongroom.keystore.tables import AUDIT_HEADS, AUDIT_LOGS
@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 def list_log(connection: Connection, macs: RowMac, record: LogRecord) -> None:
     """Add a log to the list, with nothing signed yet. The set is not signed yet either."""
-    if not is_there(connection, AUDIT_LOGS):
-        # a keystore of before there were logs
-        from strongroom.keystore.migrate import upgrade
-
-        upgrade(connection)
+    make_late(connection, AUDIT_LOGS)
     connection.execute(insert(AUDIT_LOGS).values(macs.signed(AUDIT_LOGS, log_to_row(record))))
     connection.execute(insert(AUDIT_HEADS).values(macs.signed(AUDIT_HEADS, head_row(record.id, NOTHING))))
 

@@ -36,6 +36,7 @@ from strongroom.keystore.tables import (
     KEY_HISTORY,
     KEY_VERSIONS,
     KEYS,
+    LEVELS,
     META,
     OUTBOX,
     WRAP_COUNTERS,
@@ -151,4 +152,4 @@ def put(here: Connection, target: Place, macs: RowMac, meta: Row, entry: OutboxE
 
 
 # those first that others point to; the meta row is written when the set is sealed
-TABLES = (KEYS, KEY_VERSIONS, CLASSES, CENSUS, KEY_HISTORY, WRAP_COUNTERS, AUDIT_LOGS, AUDIT_HEADS, OUTBOX)
+TABLES = (KEYS, KEY_VERSIONS, CLASSES, LEVELS, CENSUS, KEY_HISTORY, WRAP_COUNTERS, AUDIT_LOGS, AUDIT_HEADS, OUTBOX)

@@ -21,16 +21,18 @@ from strongroom.keystore.outbox import IS_WAITING
 from strongroom.keystore.records import Snapshot
 from strongroom.keystore.rowmac import unpack_members
 from strongroom.keystore.rows import (
+    NO_TOKEN,
     as_bytes,
     as_int,
     from_microseconds,
     to_census,
     to_class,
     to_key,
+    to_level,
     to_log,
     to_version,
 )
-from strongroom.keystore.tables import AUDIT_LOGS, CENSUS, CLASSES, KEY_VERSIONS, KEYS, LATE, MEMBERS, META
+from strongroom.keystore.tables import AUDIT_LOGS, CENSUS, CLASSES, KEY_VERSIONS, KEYS, LATE, LEVELS, MEMBERS, META
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,6 +122,14 @@ def is_there(connection: Connection, table: Table) -> bool:
     return table.name in names
 
 
+def make_late(connection: Connection, table: Table) -> None:
+    """Make a late table in a keystore of before there were any."""
+    if not is_there(connection, table):
+        from strongroom.keystore.migrate import upgrade
+
+        upgrade(connection)
+
+
 def read_members(connection: Connection) -> list[tuple[Table, Row]]:
     """All rows that the set MAC covers. Not yet authenticated."""
     return [(table, row) for table in MEMBERS for row in read_rows(connection, table)]
@@ -144,7 +154,11 @@ def to_snapshot(meta: Row, members: Sequence[tuple[Table, Row]], *, unsent: bool
     """Verified rows as records."""
     keys = [to_key(row) for row in rows(members, KEYS)]
     current = current_keys(keys)
-    classes = [to_class(row, current.get((str(row["name"]), None), "")) for row in rows(members, CLASSES)]
+    levels = {str(row["data_class"]): to_level(row) for row in rows(members, LEVELS)}
+    classes = [
+        to_class(row, current.get((str(row["name"]), None), ""), levels.get(str(row["name"]), NO_TOKEN))
+        for row in rows(members, CLASSES)
+    ]
     versions = [to_version(row) for row in rows(members, KEY_VERSIONS)]
     return Snapshot(
         epoch=as_int(meta["epoch"]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.errors import KeyNotFound
-from strongroom.keys import scope_from
+from strongroom.keys import IN_TOKEN, TokenKek, scope_from
 from strongroom.model import Description, Key, KeyState, KeyVersion
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class KeyRecord:
 class VersionRecord:
     """A key version as stored: `state` is that of the last change, and the KEK is wrapped by a version of the root.
 
-    `wrapped_kek` is None once the version is DESTROYED. `edges` and `history_mac` are the head of its history, which the
+    Where that is 0 the KEK is in a token, and `wrapped_kek` says where. It is None once the version is DESTROYED. `edges` and `history_mac` are the head of its history, which the
     keystore keeps: what a change says of them is not looked at.
     """
 
@@ -57,6 +57,13 @@ class VersionRecord:
     compromised: bool = False
     edges: int = 0
     history_mac: bytes = field(default=b"", compare=False)
+
+    @property
+    def token_kek(self) -> TokenKek | None:
+        """The KEK in a token that this names; None for one that the root has wrapped, and for none. Raises RoomTampered."""
+        if self.root_version != IN_TOKEN or self.wrapped_kek is None:
+            return None
+        return TokenKek.from_stored(self.wrapped_kek)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +240,7 @@ class Snapshot:
 
 def describe_version(record: VersionRecord, key: KeyRecord) -> KeyVersion:
     """A version of `key`."""
+    in_token = record.token_kek
     return KeyVersion(
         version=record.version,
         state=record.state,
@@ -245,4 +253,5 @@ def describe_version(record: VersionRecord, key: KeyRecord) -> KeyVersion:
         destroy_at=record.destroy_at,
         left_state=record.left_state,
         compromised=record.compromised,
+        token=None if in_token is None else in_token.uri,
     )

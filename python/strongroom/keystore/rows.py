@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.errors import RoomTampered
 from strongroom.keystore.records import CensusRecord, HistoryRecord, KeyRecord, LogRecord, VersionRecord
-from strongroom.model import DataClass, KeyState
+from strongroom.model import DataClass, KeyState, Level
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from strongroom.keystore.rowmac import Value
 
     Row = Mapping[str, Value]
+
+NO_TOKEN = (Level.SOFTWARE, None)
+"""The level of a class of which no row says another."""
 
 
 def class_to_row(record: DataClass) -> dict[str, Value]:
@@ -29,7 +32,18 @@ def class_to_row(record: DataClass) -> dict[str, Value]:
     }
 
 
-def to_class(row: Row, key_id: str) -> DataClass:
+def level_to_row(record: DataClass) -> dict[str, Value]:
+    """The columns of `levels`."""
+    return {"data_class": record.name, "level": str(record.level), "token": record.token}
+
+
+def to_level(row: Row) -> tuple[Level, str | None]:
+    """A row of `levels`: the level of a class, and the token of that."""
+    token = row["token"]
+    return Level(str(row["level"])), None if token is None else str(token)
+
+
+def to_class(row: Row, key_id: str, level: tuple[Level, str | None] = NO_TOKEN) -> DataClass:
     """A row of `classes`; `key_id` is the current key of the class, "" if it is scoped."""
     return DataClass(
         name=str(row["name"]),
@@ -38,6 +52,8 @@ def to_class(row: Row, key_id: str) -> DataClass:
         scope_keys=tuple(json.loads(str(row["scope_keys"]))),
         open=bool(row["open"]),
         created=from_microseconds(as_int(row["created"])),
+        level=level[0],
+        token=level[1],
     )
 
 

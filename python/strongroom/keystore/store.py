@@ -19,6 +19,7 @@ from strongroom.keystore.engine import Database
 from strongroom.keystore.reading import (
     check_in_force,
     has_waiting,
+    make_late,
     open_mac_key,
     read_members,
     read_meta,
@@ -28,16 +29,18 @@ from strongroom.keystore.reading import (
 from strongroom.keystore.rowmac import RowMac, Value, pack_members, row_name
 from strongroom.keystore.rows import (
     EPOCH,
+    NO_TOKEN,
     as_bytes,
     as_int,
     census_to_row,
     class_to_row,
     key_to_row,
+    level_to_row,
     storable,
     to_microseconds,
     version_to_row,
 )
-from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, META
+from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, LEVELS, META
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -209,6 +212,10 @@ def write_change(
     versions = history.append(connection, macs, before, change)
     for table, values in rows_of(change, versions):
         name, row = row_name(table, values), macs.signed(table, values)
+        if table is LEVELS and name not in known:
+            if (values["level"], values["token"]) == NO_TOKEN:
+                continue
+            make_late(connection, LEVELS)
         if name in known:
             ours = [column == row[column.name] for column in table.primary_key.columns]
             connection.execute(update(table).where(*ours).values(row))
@@ -224,6 +231,7 @@ def rows_of(change: Change, versions: Sequence[VersionRecord]) -> Iterator[tuple
     yield from ((KEYS, key_to_row(record)) for record in change.keys)
     yield from ((KEY_VERSIONS, version_to_row(record)) for record in versions)
     yield from ((CLASSES, class_to_row(record)) for record in change.classes)
+    yield from ((LEVELS, level_to_row(record)) for record in change.classes)
     yield from ((CENSUS, census_to_row(record)) for record in change.census)
 
 

@@ -145,8 +145,17 @@ AUDIT_HEADS = Table(
     Column("mac", LargeBinary, nullable=False),
 )
 
+LEVELS = Table(
+    "levels",
+    METADATA,
+    Column("data_class", String(64), primary_key=True),
+    Column("level", String(32), nullable=False),
+    Column("token", Text, nullable=True),
+    Column("mac", LargeBinary, nullable=False),
+)
+
 # what the set MAC covers: all but the meta row, which carries it; histories, whose heads stand in the versions; the
 # counters and the heads of logs, which change too often; and the outbox, which is emptied without a change
-MEMBERS = (CLASSES, KEYS, KEY_VERSIONS, CENSUS, AUDIT_LOGS)
-# keystores of before there were logs have none of these until the first one is listed
-LATE = (AUDIT_LOGS, AUDIT_HEADS)
+MEMBERS = (CLASSES, LEVELS, KEYS, KEY_VERSIONS, CENSUS, AUDIT_LOGS)
+# keystores of before there were any have none of these until the first row is written
+LATE = (AUDIT_LOGS, AUDIT_HEADS, LEVELS)

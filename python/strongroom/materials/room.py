@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from strongroom.crypto import (
@@ -38,11 +39,13 @@ class RoomMaterials:
     """Gives materials and counts their use; what it caches never crosses principals, purposes or contexts.
 
     `cache` is asked first by whoever wants one call for a message: under (principal, purpose, class) for encryption,
-    and (principal, purpose) for decryption. What it does not hold is asked for here.
+    and (principal, purpose) for decryption. What it does not hold is asked for here. Without `caching` it holds nothing, and a
+    data key serves one message.
     """
 
-    def __init__(self, service: KeyService, capacity: int = CAPACITY) -> None:
-        self.cache = MaterialsCache(capacity)
+    def __init__(self, service: KeyService, capacity: int = CAPACITY, *, caching: bool = True) -> None:
+        self.cache = MaterialsCache(capacity if caching else 0)
+        self.caching = caching
         self._service = service
         self._capacity = capacity
         self._warned = False
@@ -156,6 +159,10 @@ class RoomMaterials:
         # others may be fetching this key and wait for what an interrupted call of this thread holds
         self._service.check_free()
         self.cache.expire()
+        if not self.caching:
+            check_one(messages)
+            # what nobody shares nobody waits for
+            key = token_bytes(len(key))
         fetched = self.cache.get_or_fetch(key, messages, size, lease)
         self.settle()
         self._warn_once()
@@ -215,6 +222,12 @@ class RoomMaterials:
         unwrapped = self._service.unwrap_dek(request, header.edks, context, operation=operation)
         materials = DecryptionMaterials(header, unwrapped.data_key, required=only_given)
         return _limited(materials, unwrapped.lease, unwrapped.data_class)
+
+
+def check_one(messages: int) -> None:
+    """Raises LimitExceeded for more than one message, which makes callers ask for each."""
+    if messages > 1:
+        raise LimitExceeded(f"without a cache a data key serves one message, and {messages} are asked for at once")
 
 
 def _limited(

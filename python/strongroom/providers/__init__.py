@@ -32,6 +32,11 @@ class Root(Protocol):
     """A root key at work: wraps and unwraps the keys below it, and never shows itself."""
 
     @property
+    def in_token(self) -> bool:
+        """Whether it is in memory only for the moment in which it is used, since a token holds the key to it."""
+        ...
+
+    @property
     def lease_seconds(self) -> float | None:
         """How long a KEK is used before it is unwrapped anew; None for as long as the root is there."""
         ...

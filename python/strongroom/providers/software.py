@@ -21,6 +21,7 @@ class SoftwareRoot:
     `way` is the id of the way by which it was opened.
     """
 
+    in_token = False
     lease_seconds: float | None = None
     """KEKs that it has unwrapped are used for as long as it is there."""
 

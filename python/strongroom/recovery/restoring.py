@@ -26,7 +26,7 @@ from strongroom.home import (
     tables_forgotten,
 )
 from strongroom.home.places import ROOM_FILE, ROOT_FILE
-from strongroom.keys import new_id
+from strongroom.keys import IN_TOKEN, new_id
 from strongroom.keyservice import unwrapped
 from strongroom.keystore import Keystore, glance, load_keystore
 
@@ -102,8 +102,10 @@ def prove(site: Path, root: OpenRoot, contents: Contents, owner: str) -> int:
 
 
 def open_all(snapshot: Snapshot, root: OpenRoot, room_id: str) -> int:
-    """Open every KEK that there is."""
-    records = [record for record in snapshot.versions.values() if record.wrapped_kek is not None]
+    """Open every KEK that there is, but for those in tokens: a backup holds only where they are."""
+    records = [
+        record for record in snapshot.versions.values() if record.wrapped_kek and record.root_version != IN_TOKEN
+    ]
     for record in records:
         unwrapped(record, room_id, root).close()
     return len(records)

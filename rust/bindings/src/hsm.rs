@@ -1,20 +1,24 @@
 //! PKCS#11 modules and sessions: keys go between a module and locked memory, and Python sees handles and wrapped keys only.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use strongroom_core::context::Context;
 use strongroom_core::error::Error;
+use strongroom_core::key;
 use strongroom_core::primitives::rng;
-use strongroom_core::wrap;
+use strongroom_core::wrap::{self, token};
 use strongroom_hsm::{Fault, Keys, Module, Nonce, Scheme, Session};
 use strongroom_secmem::{Secret as Locked, ct_eq};
 
 use crate::error::{named, to_py};
 use crate::hierarchy::{RootKey, Secret};
-use crate::keys::{Closable, not_pickled};
+use crate::keys::{Closable, DataKey, Edk, not_pickled};
 
 /// A module that is loaded and initialised in this process.
 #[pyclass(frozen, module = "strongroom.crypto")]
@@ -121,6 +125,51 @@ impl HsmSession {
         let secret =
             py.detach(|| self.0.unwrap(scheme, handles(keys), wrapped, binding, deadline)).map_err(fault)?;
         wrap::RootKey::from_secret(secret).map(|root| RootKey(Closable::new(root))).map_err(to_py)
+    }
+
+    #[pyo3(signature = (data_key, scheme, keys, namespace, name, context, *, deadline, token_nonce = false))]
+    #[expect(clippy::too_many_arguments, reason = "what a wrap depends on, named by its caller")]
+    fn wrap_dek(
+        &self,
+        py: Python<'_>,
+        data_key: &DataKey,
+        scheme: &str,
+        keys: (u64, Option<u64>),
+        namespace: &str,
+        name: &str,
+        context: BTreeMap<String, String>,
+        deadline: f64,
+        token_nonce: bool,
+    ) -> PyResult<Edk> {
+        let (by, deadline, nonce) = (by_name(scheme)?, seconds(deadline)?, nonce(token_nonce)?);
+        if data_key.0.len() != KEY_LEN {
+            return Err(to_py(Error::Misuse(format!("a token wraps data keys of {KEY_LEN} bytes"))));
+        }
+        let aad = Context::new(context).map_err(to_py)?.serialize();
+        let wrap = || self.0.wrap(by, handles(keys), data_key.0.secret(), nonce, &aad, deadline);
+        let wrapped = py.detach(wrap).map_err(fault)?;
+        Ok(Edk(token::to_edk(&wrapped, scheme, namespace, name)))
+    }
+
+    #[pyo3(signature = (edk, scheme, keys, namespace, name, context, *, deadline))]
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    fn unwrap_dek(
+        &self,
+        py: Python<'_>,
+        edk: &Edk,
+        scheme: &str,
+        keys: (u64, Option<u64>),
+        namespace: &str,
+        name: &str,
+        context: BTreeMap<String, String>,
+        deadline: f64,
+    ) -> PyResult<DataKey> {
+        let (by, deadline) = (by_name(scheme)?, seconds(deadline)?);
+        let aad = Context::new(context).map_err(to_py)?.serialize();
+        let wrapped = token::from_edk(&edk.0, scheme, namespace, name).map_err(to_py)?;
+        let unwrap = || self.0.unwrap(by, handles(keys), &wrapped, &aad, deadline);
+        let secret = py.detach(unwrap).map_err(fault)?;
+        Ok(DataKey(Arc::new(key::DataKey::new(secret))))
     }
 
     /// Whether a random key comes back as it was from a wrap and an unwrap under these keys.

@@ -19,7 +19,7 @@ use crate::error::to_py;
 
 /// A plaintext DEK in locked memory.
 #[pyclass(frozen, module = "strongroom.crypto")]
-pub(crate) struct DataKey(Arc<key::DataKey>);
+pub(crate) struct DataKey(pub(crate) Arc<key::DataKey>);
 
 impl DataKey {
     pub(crate) fn shared(&self) -> Result<Arc<key::DataKey>> {
@@ -91,6 +91,10 @@ impl Edk {
     #[getter]
     fn ciphertext<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.0.ciphertext)
+    }
+
+    fn key_name(&self, namespace: &str) -> Option<&str> {
+        self.0.key_name(namespace)
     }
 
     fn __repr__(&self) -> String {

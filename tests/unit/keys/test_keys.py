@@ -3,6 +3,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strongroom.crypto import Edk
 from strongroom.errors import Misuse
 from strongroom.keys import (
     KeyName,
@@ -28,7 +29,14 @@ def test_ids_are_random_lowercase_hex() -> None:
 def test_key_names_round_trip() -> None:
     name = KeyName(new_id(), 12)
     assert KeyName.parse(str(name)) == name
-    assert KeyName.from_provider_info(str(name).encode() + bytes(20)) == name
+    assert KeyName.of(edk("strongroom", str(name))) == name
+    assert KeyName.of(edk("strangers", str(name))) is None
+    assert KeyName.of(Edk("strongroom-aes-cbc-hmac-sha256", str(name).encode(), b"")) == name
+    assert KeyName.of(Edk("strongroom-backup", str(name).encode(), b"")) is None
+
+
+def edk(provider: str, name: str) -> Edk:
+    return Edk(provider, name.encode() + bytes.fromhex("000000800000000c") + bytes(12), b"")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def test_key_names_round_trip() -> None:
 )
 def test_what_is_no_key_name(text: str) -> None:
     assert KeyName.parse(text) is None
-    assert KeyName.from_provider_info(text.encode() + bytes(20)) is None
+    assert KeyName.of(edk("strongroom", text)) is None
 
 
 def test_reserved_context_keys_are_refused() -> None:

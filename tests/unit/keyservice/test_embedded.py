@@ -211,7 +211,7 @@ def test_an_unknown_class_or_key_is_named(service: EmbeddedKeyService, sink: Rec
         service.generate_dek(REQUEST, "pii", CONTEXT)
     with pytest.raises(KeyNotFound, match="0" * 32):
         service.rotate(REQUEST, "0" * 32)
-    foreign = Edk("strongroom", b"f" * 32 + b"/3" + bytes(20), b"x")
+    foreign = Edk("strongroom", b"f" * 32 + b"/3" + bytes.fromhex("000000800000000c") + bytes(12), b"x")
     with pytest.raises(KeyNotFound, match="key " + "f" * 32 + "/3"):
         service.unwrap_dek(REQUEST, [foreign], CONTEXT)
     with pytest.raises(KeyNotFound, match="aws-kms"):

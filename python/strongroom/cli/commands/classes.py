@@ -15,6 +15,9 @@ from strongroom.cli.words import size
 if TYPE_CHECKING:
     from strongroom.model import DataClass
 
+LEVELS = ("software", "hsm-root", "hsm")
+# what options are called, and settings of a class
+NAMES = {"hsm": "token"}
 SUITES = {"0478": 0x0478, "0578": 0x0578}
 
 
@@ -34,11 +37,13 @@ class Settings:
     destroy_wait: int | None
     census_age: int | None
     open: bool | None
+    level: str | None
+    hsm: str | None
 
     def given(self) -> dict[str, Any]:
         """Those that were given."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        given = {name: value for name, value in values.items() if value is not None}
+        given = {NAMES.get(name, name): value for name, value in values.items() if value is not None}
         return given if self.suite is None else given | {"suite": SUITES[self.suite]}
 
 
@@ -73,6 +78,16 @@ settings_options = options.gathered(
         period_option("--destroy-wait", "How long a scheduled destruction waits at least.  [default: 30d]"),
         period_option("--census-age", "How long a census counts for a destruction.  [default: 7d]"),
         click.option("--open/--registered", default=None, help="Whether a new scope gets a key on first use."),
+        click.option(
+            "--level",
+            type=click.Choice(LEVELS),
+            help="Where KEKs are: under the root, under a root that a token gives, or in a token.  [default: software]",
+        ),
+        click.option(
+            "--hsm",
+            metavar="URI",
+            help="The token for the KEKs of level hsm, a pkcs11: URI without a key.  [default: the one that opens the room]",
+        ),
     ],
 )
 
@@ -159,7 +174,10 @@ def create_class(
 @options.unlock_options
 @click.pass_obj
 def set_class(report: Report, *, name: str, settings: Settings, why: options.Why, unlock: options.Unlock) -> None:
-    """Change settings of a data class, for what happens from now on."""
+    """Change settings of a data class, for what happens from now on.
+
+    Another level makes a new version of every key of the class. `strongroom reencrypt` moves data off the old ones.
+    """
     if not settings.given():
         raise click.UsageError("Say what to change.")
     with unlock.open(why.purpose) as room:
@@ -186,6 +204,8 @@ def as_json(data_class: DataClass) -> dict[str, object]:
         "recipient_usage": data_class.recipient_usage,
         "destroy_wait": data_class.destroy_wait,
         "census_age": data_class.census_age,
+        "level": data_class.level,
+        "token": data_class.token,
         "created": data_class.created.isoformat(),
     }
 
@@ -195,6 +215,7 @@ def lines(data_class: DataClass) -> list[str]:
     facts = {
         "class": data_class.name,
         "key": data_class.key_id or keys_in_words(data_class),
+        "level": LEVEL_WORDS[data_class.level],
         "suite": f"{data_class.suite:04x}",
         "frames": size(data_class.frame_length),
         "lease": period(data_class.lease_seconds) if data_class.lease_seconds else "one message",
@@ -206,7 +227,16 @@ def lines(data_class: DataClass) -> list[str]:
         f" {period(data_class.census_age)}",
         "created": data_class.created.isoformat(timespec="seconds"),
     }
+    if data_class.token is not None:
+        facts["token"] = data_class.token
     return [f"{name:<12}{value}" for name, value in facts.items()]
+
+
+LEVEL_WORDS = {
+    "software": "software: KEKs are under the root of the room",
+    "hsm-root": "hsm-root: KEKs are used only where a token gives the root",
+    "hsm": "hsm: KEKs are in a token, and never leave it",
+}
 
 
 def lasting(seconds: int) -> str:

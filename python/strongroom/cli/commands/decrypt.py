@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="PATH", type=click.Path(), help="Directories: this one file of it, to DST.")
 @options.selection_options
 @options.force_option
+@options.cache_option
 @options.why_options
 @options.job_options
 @options.json_option
@@ -38,6 +39,7 @@ def command(
     only: str | None,
     selection: options.Selection,
     force: bool,
+    cache: bool,
     why: options.Why,
     job: options.Job,
     unlock: options.Unlock,
@@ -64,4 +66,4 @@ def command(
             with targets.reading(source) as reader, targets.writing(target, force=force) as writer:
                 yield lambda room, control: room.decrypt_stream(reader, writer, control=control, **how)
 
-    transfer.perform(task(), ("decrypt", "decrypted"), report, unlock=unlock, why=why, job=job)
+    transfer.perform(task(), ("decrypt", "decrypted"), report, unlock=unlock, why=why, job=job, cache=cache)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.selection_options
 @options.force_option
 @options.dry_run_option
+@options.cache_option
 @options.why_options
 @options.job_options
 @options.json_option
@@ -40,6 +41,7 @@ def command(
     selection: options.Selection,
     force: bool,
     dry_run: bool,
+    cache: bool,
     why: options.Why,
     job: options.Job,
     unlock: options.Unlock,
@@ -69,5 +71,11 @@ def command(
                 yield lambda room, control: room.encrypt_stream(reader, writer, control=control, **how)
 
     transfer.perform(
-        task(), ("encrypt", "would encrypt" if dry_run else "encrypted"), report, unlock=unlock, why=why, job=job
+        task(),
+        ("encrypt", "would encrypt" if dry_run else "encrypted"),
+        report,
+        unlock=unlock,
+        why=why,
+        job=job,
+        cache=cache,
     )

@@ -2,16 +2,34 @@
 
 from strongroom.providers.pkcs11.connections import connected
 from strongroom.providers.pkcs11.entry import KIND, destroy_key, made_key, unwrapped_root, uri_of, wrapped_root
+from strongroom.providers.pkcs11.kek import (
+    TokenKekAtWork,
+    destroy_kek,
+    found_kek,
+    make_kek,
+    named_token,
+    same_key,
+    same_token,
+    token_alone,
+)
 from strongroom.providers.pkcs11.root import TokenRoot, token_entries
 from strongroom.providers.pkcs11.uri import TokenUri
 
 __all__ = [
     "KIND",
+    "TokenKekAtWork",
     "TokenRoot",
     "TokenUri",
     "connected",
+    "destroy_kek",
     "destroy_key",
+    "found_kek",
     "made_key",
+    "make_kek",
+    "named_token",
+    "same_key",
+    "same_token",
+    "token_alone",
     "token_entries",
     "unwrapped_root",
     "uri_of",

@@ -11,14 +11,15 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from strongroom.errors import (
+    AuthenticationFailed,
     BadPassphrase,
     KeyNotFound,
     Misuse,
     ProviderUnavailable,
-    RoomTampered,
     StrongroomError,
     TokenFault,
 )
@@ -65,7 +66,7 @@ class Connection:
     def use(self, uri: TokenUri, work: Callable[[HsmSession, Handles], Result]) -> Result:
         """What `work` makes of a session and the key that `uri` names. It may be done twice, and must not mind.
 
-        Raises ProviderUnavailable, BadPassphrase, KeyNotFound, Misuse, and RoomTampered for what the key has not wrapped.
+        Raises ProviderUnavailable, BadPassphrase, KeyNotFound, Misuse, and AuthenticationFailed for what the key has not wrapped.
         """
         return self._persist(lambda: self._in_session(uri, work), uri)
 
@@ -95,16 +96,32 @@ class Connection:
         return self._persist(lambda: replace(uri, id=self._found(uri).id or uri.id, serial=self._serial()), uri)
 
     def destroy(self, uri: TokenUri) -> None:
-        """Destroy a key that came to nothing."""
+        """Destroy a key. Raises KeyNotFound where there is none, once it was looked for in a token that was asked anew."""
 
         def remove() -> None:
+            self._keys.clear()
+            found = 0
             with self._library_session(read_write=True) as session:
                 for kind, suffix in self._kinds():
-                    for key in objects.search(session, uri, kind, suffix=suffix):
-                        key.destroy()
-            self._keys.clear()
+                    for key in self._module.ask(
+                        "C_FindObjects", partial(objects.search, session, uri, kind, suffix=suffix)
+                    ):
+                        self._module.ask("C_DestroyObject", key.destroy)
+                        found += 1
+            if not found:
+                raise KeyNotFound(f"the token has no key {objects.name_of(uri)}")
 
         self._persist(remove, uri)
+
+    def named(self) -> TokenUri:
+        """The token with its serial number, for which it was asked."""
+
+        def ask() -> TokenUri:
+            with self._lock:
+                self._ready()
+                return replace(self._uri, serial=self._serial())
+
+        return self._persist(ask, self._uri)
 
     def facts(self) -> dict[str, Any]:
         """What the token is, and by which scheme a key wraps that lives as long as a session."""
@@ -148,7 +165,7 @@ class Connection:
         if found is Verdict.UNCLEAR:
             found = self._second_opinion(uri, tried)
         if found is Verdict.CORRUPT:
-            raise RoomTampered("root.json: the entry was not wrapped by the key in the token") from None
+            raise AuthenticationFailed from None
         if found is Verdict.SETTING:
             raise Misuse(
                 f"the token refuses the key {objects.name_of(uri)} or its mechanism: {describe(error)}"

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from strongroom.errors import Misuse, ProviderUnavailable, RoomTampered
+from strongroom.errors import AuthenticationFailed, KeyNotFound, Misuse, ProviderUnavailable, RoomTampered
 from strongroom.keys import root_binding
 from strongroom.providers.pkcs11 import patience
 from strongroom.providers.pkcs11.connections import connected
@@ -51,7 +51,10 @@ def unwrapped_root(
         return session.unwrap_root(sealed, scheme, keys.pair, bound, deadline=patience.CALL)
 
     with connected(uri) as connection:
-        return connection.use(uri, unwrap)
+        try:
+            return connection.use(uri, unwrap)
+        except AuthenticationFailed:
+            raise RoomTampered("root.json: the entry was not wrapped by the key in the token") from None
 
 
 def uri_of(parameters: Mapping[str, int | str], given: TokenUri | None = None) -> TokenUri:
@@ -94,7 +97,7 @@ def destroy_key(uri: TokenUri) -> None:
     try:
         with connected(uri) as connection:
             connection.destroy(uri)
-    except ProviderUnavailable:
+    except (KeyNotFound, ProviderUnavailable):
         return
 
 

@@ -54,6 +54,7 @@ class TokenRoot:
     So a KEK comes into memory through the token alone, and no KEK that was not in use can be had from this process's memory.
     """
 
+    in_token = True
     lease_seconds = 60.0
     """How long a KEK that this root has unwrapped is used before the token is asked again."""
 

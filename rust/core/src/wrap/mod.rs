@@ -1,9 +1,11 @@
 //! Wrapping and unwrapping keys: data keys for messages, and the keys of a room under its root.
+//! What a token wraps, `token` only puts into a header and takes out of it.
 
 mod raw_aes;
 mod raw_ecdh;
 mod raw_rsa;
 mod room;
+pub mod token;
 
 pub use raw_aes::RawAes;
 pub use raw_ecdh::RawEcdh;

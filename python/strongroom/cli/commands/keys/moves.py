@@ -62,6 +62,7 @@ def activate_key(report: Report, key_id: str, number: int | None, why: options.W
 @click.argument("key_id", metavar="[KEY_ID]", required=False)
 @click.option("--due", is_flag=True, help="Rotate every key that is due, instead of one.")
 @click.option("--activate-at", type=Moment(), metavar="TIME", help="Make the new version now, and primary then.")
+@click.option("--kek", metavar="URI", help="Take this key in the class's token, instead of making one there.")
 @options.why_options
 @options.json_option
 @options.unlock_options
@@ -72,6 +73,7 @@ def rotate_key(
     key_id: str | None,
     due: bool,
     activate_at: datetime | None,
+    kek: str | None,
     why: options.Why,
     unlock: options.Unlock,
 ) -> None:
@@ -79,13 +81,13 @@ def rotate_key(
 
     New data is encrypted under the new version. Data under older versions stays readable.
     """
-    if (key_id is None) != due or (due and activate_at):
+    if (key_id is None) != due or (due and (activate_at or kek)):
         raise click.UsageError("Name a key, or say --due.")
     with unlock.open(why.purpose) as room:
         if key_id is None:
             say_done(report, room.keys.do_due(destroy=False, reason=why.reason))
             return
-        key = room.keys.rotate(key_id, activate_at=activate_at, reason=why.reason)
+        key = room.keys.rotate(key_id, activate_at=activate_at, kek=kek, reason=why.reason)
     if activate_at is None:
         say(report, key, f"version {key.primary} is primary")
     else:

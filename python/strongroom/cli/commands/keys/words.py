@@ -45,6 +45,7 @@ def version_as_json(version: KeyVersion) -> dict[str, object]:
         "created": version.created.isoformat(),
         **{name: maybe(getattr(version, name)) for name in ("activates", "activated", "active_until", "destroy_at")},
         "root_version": version.root_version,
+        "token": version.token,
     }
 
 
@@ -159,7 +160,12 @@ def lives(key: Key, history: Sequence[HistoryRecord]) -> Iterator[str]:
 
 
 def ends(version: KeyVersion) -> str:
-    """Add the date that a state ends on, and what a tombstone is marked with."""
+    """Add where its KEK is, the date that a state ends on, and what a tombstone is marked with."""
+    return ending(version) + (f", in the token {version.token}" if version.token else "")
+
+
+def ending(version: KeyVersion) -> str:
+    """Say what comes next."""
     if version.destroy_at is not None and version.state == "DESTROY_SCHEDULED":
         return f" ──► DESTROYED after {moment(version.destroy_at)}"
     if version.activates is not None and version.state == "PRE_ACTIVE":

@@ -322,9 +322,8 @@ impl Taker<'_> {
             key: key.map(str::to_owned),
             suite: header.suite.id,
         };
-        let ours = header.edks.iter().filter(|edk| edk.provider_id == self.names.namespace);
-        let unders: BTreeSet<_> =
-            ours.filter_map(|edk| edk.raw_aes_name()).map(|name| under(Some(name))).collect();
+        let ours = header.edks.iter().filter_map(|edk| edk.key_name(self.names.namespace));
+        let unders: BTreeSet<_> = ours.map(|name| under(Some(name))).collect();
         match unders.is_empty() {
             true => BTreeSet::from([under(None)]),
             false => unders,
