@@ -173,7 +173,7 @@ lint-workflows: $(SUPPLY_CHAIN) ## actionlint and zizmor on .github/workflows
 
 .PHONY: test-fips
 test-fips: wheel-fips ## every test of the crates and the package on the FIPS build, in .venv-fips
-	cargo test --quiet -p strongroom-secmem -p strongroom-core --no-default-features --features strongroom-core/fips
+	cargo test --quiet -p strongroom-secmem -p strongroom-core -p strongroom-hsm --no-default-features --features strongroom-core/fips
 	python -m venv --clear .venv-fips
 	.venv-fips/bin/python -m pip install --upgrade "pip>=25.1"
 	.venv-fips/bin/python -m pip install --group test dist/strongroom_fips-*.whl

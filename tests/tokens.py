@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ from torture.tokens import (
     SoftHsm,
     Token,
     new_softhsm,
+    nss,
+    nss_parameters,
     opencryptoki,
     pin_file,
     run,
@@ -42,6 +45,7 @@ __all__ = [
     "SoftHsm",
     "Token",
     "TokenRoom",
+    "in_child",
     "make_token_room",
     "pin_file",
     "run",
@@ -93,6 +97,15 @@ def ock(tmp_path_factory: pytest.TempPathFactory) -> Token:
         pytest.skip(str(why))
 
 
+@pytest.fixture(scope="session")
+def nss_token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Token]:
+    """NSS's module is told once where its database is, for all of the process."""
+    directory = tmp_path_factory.mktemp("nss")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NSS_LIB_PARAMS", nss_parameters(directory))
+        yield nss(directory)
+
+
 @pytest.fixture(params=["softhsm", "opencryptoki"])
 def token(request: pytest.FixtureRequest) -> Token:
     """A token of each kind."""
@@ -129,3 +142,19 @@ def imported(token: Token, place: Path, key: bytes, name: str) -> str:
         *("--sensitive", "--usage-decrypt"),
     )
     return token.uri(name)
+
+
+def in_child(work) -> str:  # type: ignore[no-untyped-def] # anything that can be called
+    """What `work` gives in a forked child."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, str(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text

@@ -42,9 +42,10 @@ tests() {
     command -v chromium >/dev/null && command -v pdftotext >/dev/null || install --no-install-recommends chromium poppler-utils
     # gdb dumps the cores that are searched for keys
     command -v gcore >/dev/null || install gdb || echo "needs: no gdb here: the test that uses it is skipped"
-    # two PKCS#11 modules with tokens of their own
+    # three PKCS#11 modules with tokens of their own
     command -v softhsm2-util >/dev/null && command -v pkcs11-tool >/dev/null || install softhsm2 opensc
     command -v pkcsslotd >/dev/null || install opencryptoki
+    command -v certutil >/dev/null || install libnss3 libnss3-tools
 }
 
 counts() {

@@ -12,7 +12,14 @@ from pathlib import Path
 from strongroom import errors
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
-MODULES = ("strongroom", "strongroom.client", "strongroom.keyring", "strongroom.recovery", "strongroom.report")
+MODULES = (
+    "strongroom",
+    "strongroom.client",
+    "strongroom.keyring",
+    "strongroom.recovery",
+    "strongroom.report",
+    "strongroom.testing",
+)
 # what calls return and nobody imports
 RETURNED = (
     "strongroom.client.keys.Keys",

@@ -13,6 +13,7 @@ SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 OPENCRYPTOKI = next(
     iter(map(str, Path("/usr/lib").glob("*/pkcs11/libopencryptoki.so"))), "/usr/lib/pkcs11/libopencryptoki.so"
 )
+NSS = next(iter(map(str, Path("/usr/lib").glob("*/libsoftokn3.so"))), "/usr/lib/libsoftokn3.so")
 LABEL = "strongroom-test"
 PIN, SO_PIN = "1234", "12345678"
 
@@ -106,6 +107,18 @@ def opencryptoki(directory: Path) -> Token:
     elif LABEL not in soft:
         raise NoToken("opencryptoki's token is somebody's, and left alone")
     return Token(LABEL, OPENCRYPTOKI, pin_file(directory / "pin", PIN))
+
+
+def nss(directory: Path) -> Token:
+    """Give a token of NSS's, in a directory of its own. NSS_LIB_PARAMS has to be what `nss_parameters` says of that."""
+    file = pin_file(directory / "pin", "pin-of-12345")
+    run("certutil", "-N", "-d", f"sql:{directory}", "-f", str(file))
+    return Token("NSS%20Certificate%20DB", NSS, file)
+
+
+def nss_parameters(directory: Path) -> str:
+    """What the environment variable NSS_LIB_PARAMS has to say."""
+    return f"configdir='sql:{directory}' certPrefix='' keyPrefix='' secmod='secmod.db'"
 
 
 def proxy_module() -> str:

@@ -12,7 +12,8 @@ DOORS = {
     "click": ("cli",),
     "rich": ("cli",),
     "jinja2": ("report",),
-    "pkcs11": ("providers",),
+    # `testing` stands for a token
+    "pkcs11": ("providers", "testing"),
     "prometheus_client": ("observe",),
     "opentelemetry": ("observe",),
     # secrets and nonces are drawn in Rust, and randomness of no consequence is not worth the doubt

@@ -21,15 +21,14 @@ from torture.tokens import PIN, SO_PIN, Token, pin_file, run
 
 def provoke(trial: Trial) -> None:
     """Each fault at a token and a room of its own."""
-    with impatient() as bound:
+    with impatient() as bound, silent():
         for name, fault in FAULTS.items():
             trial.proxy.does()
             stand = Stand(trial, bound)
             trial.report.count(f"fault: {name}", fault(stand))
             trial.report.found.extend(f"{name}: {line}" for line in stand.found)
         trial.proxy.does()
-        with silent():
-            codes = by_code(trial, bound)
+        codes = by_code(trial, bound)
         trial.report.count("return codes of single functions", codes)
         control = Stand(trial, bound)
         control.ends("a healthy token", "ProviderUnavailable")

@@ -33,7 +33,7 @@ class Module:
         self._patience = patience.Patience()
         self._lock = threading.Lock()
         self._door = self._opened()
-        self._library = self.ask("dlopen", lambda: library(path))
+        self._library = self.ask("dlopen", self._loaded)
 
     @property
     def door(self) -> HsmModule:
@@ -76,7 +76,10 @@ class Module:
                 self.generation += 1
 
     def _opened(self) -> HsmModule:
-        return HsmModule(self.path, deadline=patience.CALL)
+        return HsmModule(self.path, deadline=patience.CALL, reserved=reserved(self.path))
+
+    def _loaded(self) -> Any:
+        return library(self.path)
 
 
 def module(path: str) -> Module:
@@ -91,6 +94,19 @@ def module(path: str) -> Module:
                 # what the parent began is here as well, and is not ours
                 MODULES.loaded[real].renew(0)
         return MODULES.loaded[real]
+
+
+def install(path: str, stand_in: Module) -> None:
+    """Put a module for tests in the place of the file at `path`, in this process."""
+    with MODULES.lock:
+        MODULES.check_process()
+        MODULES.loaded[os.path.realpath(path)] = stand_in
+
+
+def uninstall(path: str) -> None:
+    """Take it out again."""
+    with MODULES.lock:
+        MODULES.loaded.pop(os.path.realpath(path), None)
 
 
 def settle() -> None:
@@ -108,6 +124,16 @@ def check_file(path: str) -> None:
         raise ProviderUnavailable(f"the PKCS#11 module {path} cannot be read: {error.strerror}") from None
     if status.st_mode & 0o002:
         raise RoomUnsafe(f"anybody may change {path}, which would be loaded as code: chmod o-w {path}")
+
+
+def reserved(path: str) -> str | None:
+    """What NSS's module has to be told when it is initialised, in the variable that later versions read themselves. Raises Misuse."""
+    if Path(path).name != NSS:
+        return None
+    parameters = os.environ.get("NSS_LIB_PARAMS")
+    if not parameters:
+        raise Misuse("NSS's module wants the environment variable NSS_LIB_PARAMS, such as: configdir='sql:/DIRECTORY'")
+    return parameters
 
 
 def library(path: str) -> Any:
@@ -141,6 +167,7 @@ class Modules:
 
 
 SETTLING = 1.0
+NSS = "libsoftokn3.so"
 MODULES = Modules()
 
 

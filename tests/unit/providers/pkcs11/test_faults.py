@@ -22,7 +22,7 @@ from strongroom.errors import (
 from strongroom.providers.pkcs11 import connection, patience
 from strongroom.providers.pkcs11.faults import TABLE, Verdict, verdict
 from strongroom.providers.pkcs11.module import module
-from tokens import PIN, SO_PIN, Proxy, SoftHsm, Token, TokenRoom, make_token_room, pin_file, run, unique
+from tokens import PIN, SO_PIN, Proxy, SoftHsm, Token, TokenRoom, in_child, make_token_room, pin_file, run, unique
 
 ONCE_MENDED = [0x30, 0x32, 0xE0, 0xE1, 0x90, 0x91, 0xB0, 0xB3, 0x60, 0x82, 0x101, 0x190, 0x5, 0x6, 0x7, 0x80000001]
 
@@ -338,19 +338,3 @@ def outcome(work) -> str:  # type: ignore[no-untyped-def] # anything that can be
     except StrongroomError as error:
         return type(error).__name__
     return "fine"
-
-
-def in_child(work) -> str:  # type: ignore[no-untyped-def] # as above
-    """What `work` gives in a forked child."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writer, str(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    return text
