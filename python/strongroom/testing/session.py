@@ -10,6 +10,9 @@ from strongroom.errors import AuthenticationFailed, TokenFault
 from strongroom.testing.hsm import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from strongroom.crypto import Edk
     from strongroom.testing.hsm import FakeHsm
     from strongroom.testing.token import FakeObject
 
@@ -69,6 +72,39 @@ class FakeSession:
         key = self._decrypts(scheme, keys, deadline)
         try:
             return RootKey.unseal(wrapped, key.sealing, kdf(), digest(scheme, binding))
+        except AuthenticationFailed:
+            raise TokenFault("the wrapped key is not one that this key has wrapped", "corrupt") from None
+
+    def wrap_dek(
+        self,
+        data_key: DataKey,
+        scheme: str,
+        keys: Handles,
+        namespace: str,
+        name: str,
+        context: Mapping[str, str],
+        *,
+        deadline: float,
+        token_nonce: bool = False,
+    ) -> Edk:
+        """A data key, wrapped."""
+        return self._encrypts(scheme, keys, deadline).wrapping.wrap(data_key, namespace, name, context)
+
+    def unwrap_dek(
+        self,
+        edk: Edk,
+        scheme: str,
+        keys: Handles,
+        namespace: str,
+        name: str,
+        context: Mapping[str, str],
+        *,
+        deadline: float,
+    ) -> DataKey:
+        """A data key, unwrapped."""
+        key = self._decrypts(scheme, keys, deadline)
+        try:
+            return key.wrapping.unwrap(edk, namespace, name, context)
         except AuthenticationFailed:
             raise TokenFault("the wrapped key is not one that this key has wrapped", "corrupt") from None
 

@@ -44,6 +44,20 @@ def test_a_room_opens_by_a_token_that_is_not_there(scheme: str) -> None:
         pass
 
 
+def test_keks_can_be_in_it_too() -> None:
+    with testing.FakeHsm() as hsm, testing.room() as room:
+        room.classes.create("pii", level="hsm", token=hsm.uri.replace(";object=root", ""), lease_seconds=0)
+        message = room.encrypt(b"text", data_class="pii")
+        before = hsm.calls["C_Decrypt"]
+        assert room.decrypt(message) == b"text"
+        assert hsm.calls["C_Decrypt"] == before + 1
+        hsm.gone()
+        with pytest.raises(ProviderUnavailable):
+            room.decrypt(message)
+        hsm.back()
+        assert room.decrypt(message) == b"text"
+
+
 def test_faults_end_in_the_errors_that_a_real_token_ends_in() -> None:
     with testing.FakeHsm() as hsm, testing.room(root=hsm.uri) as room:
         hsm.fail("C_Decrypt", 0x30, times=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +27,7 @@ from strongroom.errors import (
 from strongroom.providers.pkcs11 import objects, patience
 from strongroom.providers.pkcs11.faults import ALREADY_LOGGED_IN, Verdict, pin_words, verdict
 from strongroom.providers.pkcs11.pin import fingerprint, read_pin
+from strongroom.providers.pkcs11.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +55,7 @@ class Connection:
         self._module = module
         self._uri = uri
         self._lock = threading.RLock()
-        self._places = threading.BoundedSemaphore(MOST_SESSIONS)
+        self._places = Turns(MOST_SESSIONS)
         self._generation = -1
         self._token: Any = None
         self._anchor: HsmSession | None = None
@@ -146,20 +148,20 @@ class Connection:
         from pkcs11.exceptions import PKCS11Error
 
         end = time.monotonic() + TRYING
-        tried: set[Verdict] = set()
+        tried: Counter[Verdict] = Counter()
         while True:
             try:
                 return step()
             except KeyNotFound:
                 # a token that was taken out and put back answers so until its module is begun anew
-                if Verdict.MODULE in tried:
+                if tried[Verdict.MODULE]:
                     raise
-                tried.add(Verdict.MODULE)
+                tried[Verdict.MODULE] += 1
                 self._begin_anew()
             except (TokenFault, PKCS11Error) as error:
                 self._mend(error, uri, tried, end)
 
-    def _mend(self, error: Exception, uri: TokenUri, tried: set[Verdict], end: float) -> None:
+    def _mend(self, error: Exception, uri: TokenUri, tried: Counter[Verdict], end: float) -> None:
         """Do what a fault asks for before the next try. Raises if there is nothing to be done."""
         found = verdict(error)
         if found is Verdict.UNCLEAR:
@@ -173,27 +175,32 @@ class Connection:
         if found in {Verdict.LATE, Verdict.PIN} or time.monotonic() >= end:
             raise self._unavailable(error) from None
         if found is Verdict.BUSY:
-            time.sleep(PAUSE * (1 + secrets.randbelow(100) / 100))
+            rest()
             return
-        if found in tried:
+        if tried[found] >= MOST_TRIES[found]:
             raise self._unavailable(error) from None
-        tried.add(found)
+        if tried[found]:
+            rest()
+        tried[found] += 1
         if found is Verdict.MODULE:
             self._begin_anew()
         elif found is Verdict.LOGIN:
             with self._lock:
                 self._generation = -1
 
-    def _second_opinion(self, uri: TokenUri, tried: set[Verdict]) -> Verdict:
-        """What a general error means: if it comes again while the key wraps and unwraps something else, it was what we gave."""
-        if Verdict.UNCLEAR not in tried:
-            tried.add(Verdict.UNCLEAR)
+    def _second_opinion(self, uri: TokenUri, tried: Counter[Verdict]) -> Verdict:
+        """What a general error means: if it comes again and again while the key wraps and unwraps other things, it was what we gave.
+
+        Again, since a token that others log in to may fail for an instant, and be well when the key is tried.
+        """
+        tried[Verdict.UNCLEAR] += 1
+        if tried[Verdict.UNCLEAR] == 1:
             return Verdict.SESSION
         try:
             self._probed(self._found(uri), uri)
         except Exception:  # noqa: BLE001 - it is not well, which is what was asked
             return Verdict.MODULE
-        return Verdict.CORRUPT
+        return Verdict.BUSY if tried[Verdict.UNCLEAR] < SURE else Verdict.CORRUPT
 
     def _unavailable(self, error: Exception) -> ProviderUnavailable:
         return ProviderUnavailable(f"the token {self.name} does not answer as it should: {describe(error)}")
@@ -219,7 +226,7 @@ class Connection:
     @contextmanager
     def _session(self) -> Iterator[HsmSession]:
         """A session for one thing. It goes back only if nothing failed in it."""
-        if not self._places.acquire(timeout=TRYING):
+        if not self._places.take(TRYING):
             raise ProviderUnavailable(f"all sessions with the token {self.name} are taken")
         try:
             with self._lock:
@@ -238,7 +245,7 @@ class Connection:
                 else:
                     session.abandon()
         finally:
-            self._places.release()
+            self._places.give_back()
 
     @contextmanager
     def _library_session(self, *, read_write: bool = False) -> Iterator[Any]:
@@ -433,10 +440,18 @@ def describe(error: Exception | None) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
+def rest() -> None:
+    """Wait for a moment, each for another one."""
+    time.sleep(PAUSE * (1 + secrets.randbelow(100) / 100))
+
+
 MOST_SESSIONS = 8
 TRYING = 20.0
 """Seconds until what goes wrong again and again is given up."""
 PAUSE = 0.1
+# a token that others log in to may be gone for an instant: SoftHSM writes its own file then
+MOST_TRIES = {Verdict.SESSION: 1, Verdict.LOGIN: 1, Verdict.MODULE: 2}
+SURE = 4
 PROBE = "strongroom-probe"
 SCHEMES = (Scheme("aes-gcm"), Scheme("aes-gcm", token_nonce=True), Scheme("aes-cbc-hmac-sha256"))
 REFUSED: set[tuple[object, ...]] = set()
