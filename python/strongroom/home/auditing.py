@@ -74,7 +74,7 @@ def reconcile(home: StrPath | None, unlock: Unlock, others: Iterable[StrPath] = 
             wrong=(*missing(place, absent), *reckoning.wrong(books, Books.of(keystore), whole=not absent)),
             entries=reckoning.entries,
             changes=len(reckoning.changes),
-            leases=len(reckoning.leases),
+            leases=reckoning.leases,
             elsewhere=tuple(f"{record.id} at {record.place}" for record in absent),
         )
 

@@ -37,7 +37,9 @@ class Reckoning:
     entries: int = 0
     ids: set[str] = field(default_factory=set)
     changes: dict[str, Entry] = field(default_factory=dict)
-    leases: set[str] = field(default_factory=set)
+    leases: int = 0
+    # those that were not closed yet: a log has many leases, and few at a time
+    open: set[str] = field(default_factory=set)
     strange: list[str] = field(default_factory=list)
     released: Counter[tuple[str, int]] = field(default_factory=Counter)
     restored: datetime | None = None
@@ -48,8 +50,8 @@ class Reckoning:
         match entry["event"]:
             case "lease-opened":
                 self._opened(entry)
-            case "lease-closed" if entry["lease"] not in self.leases:
-                self.strange.append(f"lease {entry['lease']} was closed, and no entry says that it was opened")
+            case "lease-closed":
+                self._closed(entry)
             case "room-restored":
                 self.restored = datetime.fromisoformat(entry["time"]).astimezone(UTC)
             case event if event in CHANGES:
@@ -59,11 +61,17 @@ class Reckoning:
             self.ids.add(entry["id"])
 
     def _opened(self, entry: Entry) -> None:
-        if entry["lease"] in self.leases:
+        if entry["lease"] in self.open:
             self.strange.append(f"lease {entry['lease']} was opened twice")
-        self.leases.add(entry["lease"])
+        self.leases += 1
+        self.open.add(entry["lease"])
         if entry["action"] == "generate-dek":
             self.released[entry["key_id"], entry["version"]] += 1
+
+    def _closed(self, entry: Entry) -> None:
+        if entry["lease"] not in self.open:
+            self.strange.append(f"lease {entry['lease']} was closed, and no entry says that it was opened")
+        self.open.discard(entry["lease"])
 
     def wrong(self, before: Books, after: Books, *, whole: bool) -> Iterator[str]:
         """What does not agree. `before` was read ahead of the log and `after` behind it; `whole`: no log is left out."""

@@ -44,7 +44,7 @@ def read_logs(
         wrong=wrong,
         entries=reckoning.entries,
         changes=len(reckoning.changes),
-        leases=len(reckoning.leases),
+        leases=reckoning.leases,
     )
     return tuple(found), agreement
 
