@@ -10,7 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["DataClass", "Description", "Key", "KeyState", "KeyVersion", "Lease", "Level", "Request", "RootInfo", "Way"]
+__all__ = [
+    "DataClass",
+    "Description",
+    "Key",
+    "KeyState",
+    "KeyVersion",
+    "Lease",
+    "Level",
+    "Request",
+    "RootInfo",
+    "Settings",
+    "Way",
+    "Witness",
+]
 
 
 class KeyState(StrEnum):
@@ -189,3 +202,24 @@ class RootInfo:
     version: int
     ways: tuple[Way, ...]
     keks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Who cosigns the checkpoints of the room's logs: its public key as a vkey, and the URL below which it is asked."""
+
+    vkey: str
+    url: str
+
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        return self.vkey.partition("+")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for the room as a whole: the witnesses of its logs, and where entries are forwarded to, if anywhere."""
+
+    witnesses: tuple[Witness, ...] = ()
+    forwarding: str | None = None

@@ -1,5 +1,6 @@
 """Our log read by Go's checksum-database packages, which know nothing of us: see tests/interop/golog."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -7,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from logs import MemoryNotary, filled
+from strongroom.audit.cosigning import Cosigner, note_file
+from strongroom.audit.witnessing import witnessed
+from witness import Witness, serving
 
 SIZES = (1, 255, 256, 257, 65_536)
 IN_THE_LONG_RUN = 1_000_000
@@ -54,6 +58,25 @@ def test_a_million_entries(golog: Path, tmp_path: Path) -> None:
     notary, older = grown(tmp_path / "audit", (65_537, 500_000, IN_THE_LONG_RUN))
     done = verify(golog, tmp_path / "audit", notary, older)
     assert done.stdout == f"{IN_THE_LONG_RUN} entries, 4 checkpoints\n", done.stderr
+
+
+def test_what_a_witness_has_cosigned_is_proved(golog: Path, tmp_path: Path) -> None:
+    notary, older = grown(tmp_path / "audit", (3, 300))
+    with serving(Witness(logs=[str(notary.verifier)])) as witness:
+        cosigner = Cosigner.parse(witness.vkey)
+        witnessed(tmp_path / "audit", notary.verifier, cosigner, witness.url)
+        filled(tmp_path / "audit", notary, 500)
+        note = note_file(tmp_path / "audit", cosigner)
+        command = [golog, "-witness", witness.vkey, tmp_path / "audit", str(notary.verifier)]
+        done = subprocess.run([*command, note], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("800 entries, 2 checkpoints\n", "")
+        # one that no witness has seen, and one that says another time
+        assert subprocess.run([*command, older[1]], capture_output=True, check=False).returncode == 1
+        signature = base64.b64decode(note.read_text().split()[-1])
+        later = signature[:11] + bytes([signature[11] ^ 1]) + signature[12:]
+        text = note.read_text().replace(base64.b64encode(signature).decode(), base64.b64encode(later).decode())
+        note.write_text(text)
+        assert subprocess.run([*command, note], capture_output=True, check=False).returncode == 1
 
 
 def test_what_is_not_so_is_refused(golog: Path, tmp_path: Path) -> None:

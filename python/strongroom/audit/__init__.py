@@ -29,6 +29,7 @@ from strongroom.audit.events import (
     RoomCreated,
     RoomRestored,
     RootRotated,
+    SettingChanged,
     UnlockChanged,
     Who,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "RoomCreated",
     "RoomRestored",
     "RootRotated",
+    "SettingChanged",
     "Sink",
     "Tally",
     "Tree",

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from strongroom.crypto import ed25519_verify
 from strongroom.errors import AuditTampered, AuthenticationFailed, Misuse
@@ -23,6 +23,15 @@ class Tree:
     root: bytes
 
 
+class Signer(Protocol):
+    """Whose lines are looked for below a note."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see Verifier
+    @property
+    def key_id(self) -> bytes: ...  # noqa: D102 - see Verifier
+
+
 @dataclass(frozen=True, slots=True)
 class Verifier:
     """Whose signature a checkpoint must have: the log's name and Ed25519 public key."""
@@ -33,7 +42,7 @@ class Verifier:
     @property
     def key_id(self) -> bytes:
         """The first bytes of a hash over both, which stand before each signature."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:4]
+        return key_id(self.name, ED25519, self.public_key)
 
     def __str__(self) -> str:
         """The vkey by which other tools know it."""
@@ -42,15 +51,25 @@ class Verifier:
     @classmethod
     def parse(cls, text: str) -> Verifier:
         """A vkey. Raises Misuse."""
-        try:
-            name, key_id, key = text.strip().split("+", 2)
-            content = base64.b64decode(key, validate=True)
-        except (ValueError, binascii.Error):
-            raise Misuse("this is not the key of a log: NAME+ID+KEY") from None
-        found = cls(name, content[1:])
-        if not name or content[:1] != ED25519 or len(content) != 33 or found.key_id.hex() != key_id:
-            raise Misuse("this is not an Ed25519 key of a log, or not whole")
-        return found
+        return cls(*read_vkey(text, ED25519, "log"))
+
+
+def key_id(name: str, kind: bytes, public_key: bytes) -> bytes:
+    """The first bytes of a hash over a signer's name and key, and what kind of signatures it makes."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + public_key).digest()[:4]
+
+
+def read_vkey(text: str, kind: bytes, whose: str) -> tuple[str, bytes]:
+    """The name and the public key in a vkey of this kind. Raises Misuse."""
+    try:
+        name, said, key = text.strip().split("+", 2)
+        content = base64.b64decode(key, validate=True)
+    except (ValueError, binascii.Error):
+        raise Misuse(f"this is not the key of a {whose}: NAME+ID+KEY") from None
+    public_key = content[1:]
+    if not name or content[:1] != kind or len(content) != 33 or key_id(name, kind, public_key).hex() != said:
+        raise Misuse(f"this is not an Ed25519 key of a {whose}, or not whole")
+    return name, public_key
 
 
 def sign(tree: Tree, verifier: Verifier, signature_of: Callable[[bytes], bytes]) -> bytes:
@@ -77,7 +96,7 @@ def verify(note: bytes, verifier: Verifier) -> Tree:
     return tree
 
 
-def signature_by(line: str, verifier: Verifier) -> bytes | None:
+def signature_by(line: str, verifier: Signer) -> bytes | None:
     """The signature of a line, if it is of this signer."""
     dash, name, content = line.split(" ")
     decoded = base64.b64decode(content, validate=True)

@@ -269,6 +269,15 @@ class KeystoreUpgraded(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChanged(Event):
+    """A setting of the room got another value."""
+
+    name: ClassVar[str] = "setting-changed"
+    setting: str
+    value: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RootRotated(Event):
     """The root was replaced and has wrapped so many KEKs; ways as in UnlockChanged."""
 

@@ -14,6 +14,7 @@ import click
 from strongroom.cli.failures import describe
 from strongroom.cli.report import Report
 from strongroom.cli.table import group
+from strongroom.cli.words import shown
 
 
 def run(args: Sequence[str]) -> int:
@@ -37,9 +38,13 @@ def _remind(report: Report) -> None:
     """Say behind the summary if the room could not be restored as it is now."""
     if report.opened is None or report.quiet or report.json:
         return
-    from strongroom.home import as_home, reminder
+    from strongroom.home import as_home, reminder, unreached
 
-    words = reminder(as_home(report.opened or None))
+    home = as_home(report.opened or None)
+    alarm = unreached(home)
+    if alarm is not None:
+        report.aside(f"audit log: {shown(alarm)}")
+    words = reminder(home)
     if words is not None:
         report.aside(f"{words}: `strongroom backup create FILE` and `strongroom backup verify FILE`")
 

@@ -19,6 +19,7 @@ from strongroom.client.parts import in_parts, size_of
 from strongroom.client.results import WhyInfo
 from strongroom.client.root import Root
 from strongroom.client.scopes import Scopes
+from strongroom.client.settings import Settings
 from strongroom.client.ways import Ways
 from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
 from strongroom.home import Unlock, default_home, open_room, os_user, trail
@@ -404,6 +405,11 @@ class Room:
     def classes(self) -> Classes:
         """The room's data classes: list, show, create, set."""
         return Classes(self._service, self._request)
+
+    @property
+    def settings(self) -> Settings:
+        """What holds for the room as a whole: witnesses of its audit logs, and where entries are forwarded to."""
+        return Settings(self._service, self._request)
 
     @property
     def ways(self) -> Ways:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from strongroom.home import Unlock, auditing, os_user, upkeep
+from strongroom.home import Unlock, auditing, os_user, outward, upkeep
 from strongroom.model import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from strongroom.audit.cosigning import Cosigned
+    from strongroom.audit.forwarding import Forwarded
     from strongroom.audit.verifying import VerifiedLog
+    from strongroom.errors import StrongroomError
     from strongroom.home.auditing import Reconciled
+    from strongroom.home.outward import Standing
     from strongroom.home.upkeep import KeystoreStats, Moved, Upgraded
     from strongroom.keystore import Findings
+    from strongroom.model import Witness
 
 
 class Upkeep:
@@ -63,6 +68,28 @@ class Upkeep:
         `logs` are the folders of logs that the room has at other places.
         """
         return auditing.reconcile(self._home, self._unlock, logs)
+
+    def standings(self) -> tuple[Standing, ...]:
+        """What each witness of the room has cosigned last. None is asked."""
+        return outward.standings(self._home, self._unlock)
+
+    def push(self) -> tuple[tuple[Witness, Cosigned | Exception], ...]:
+        """Seal the audit log and have it cosigned by every witness. Gives what each came to.
+
+        An `AuditTampered` among it says that a witness has seen another log than this one.
+        """
+        return outward.push(self._home, self._unlock)
+
+    def forward(self) -> Forwarded:
+        """Seal the audit log and send what was not sent yet to where the room forwards to.
+
+        Raises `AuditUnavailable` where the receiver does not take it; the next call goes on.
+        """
+        return outward.forward_now(self._home, self._unlock)
+
+    def follow(self, pause: float) -> Iterator[Forwarded | StrongroomError]:
+        """The same again and again, `pause` seconds apart, without an end. What fails is given, and tried again."""
+        return outward.follow(self._home, self._unlock, pause)
 
     def _request(self, reason: str | None) -> Request:
         return Request(self._principal, self._purpose, reason or "")

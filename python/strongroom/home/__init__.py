@@ -5,7 +5,7 @@ from strongroom.home.making import InitResult, init_room
 from strongroom.home.opening import RoomFile, open_room, read_room, read_room_id
 from strongroom.home.places import anchors_directory, as_home, default_home, os_user, os_user_beside
 from strongroom.home.site import building_site, check_vacant, move_in, tables_forgotten
-from strongroom.home.standing import Standing, last_verified, note_verified, reminder, root_digest
+from strongroom.home.standing import Standing, last_verified, note_verified, reminder, root_digest, unreached
 from strongroom.home.trail import trail
 from strongroom.home.unlock import Unlock, found, resolve, unlocking
 from strongroom.home.ways import NewWay, drafted
@@ -41,4 +41,5 @@ __all__ = [
     "tables_forgotten",
     "trail",
     "unlocking",
+    "unreached",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom.audit import Tree, Verifier, entries
+from strongroom.audit.cosigning import Cosigned, Cosigner, check_cosigned
 from strongroom.audit.proving import prove
 from strongroom.audit.reading import signed_size
 from strongroom.audit.verifying import VerifiedLog, verify_log
@@ -40,6 +41,15 @@ class Reconciled:
 def verify(home: StrPath | None, vkey: str) -> VerifiedLog:
     """Verify the log of the room at `home` by a key that was noted before: no secret of the room is needed."""
     return verify_log(as_home(home) / AUDIT_DIRECTORY, Verifier.parse(vkey))
+
+
+def verify_witnessed(home: StrPath | None, found: VerifiedLog, witnesses: Iterable[str]) -> tuple[Cosigned, ...]:
+    """What each of these witnesses, by their vkeys, has cosigned of the log at `home`, which was `found` to verify.
+
+    Raises AuditTampered where one has cosigned nothing, or another log.
+    """
+    folder, verifier = as_home(home) / AUDIT_DIRECTORY, Verifier.parse(found.vkey)
+    return tuple(check_cosigned(folder, verifier, Cosigner.parse(vkey), found.size) for vkey in witnesses)
 
 
 def verify_own(home: StrPath | None, unlock: Unlock) -> VerifiedLog:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from strongroom.audit import MeteredSink
 from strongroom.errors import KeystoreMoved, RoomNotFound, RoomTampered, UnsupportedFormat
 from strongroom.files import NOT_OURS, check_private, write_private
-from strongroom.home.log import open_log
+from strongroom.home.log import RoomNotary, identity, open_log
 from strongroom.home.places import (
+    AUDIT_DIRECTORY,
     KEYSTORE_FILE,
     ROOM_FILE,
     ROOT_FILE,
@@ -26,12 +27,15 @@ from strongroom.home.unlock import Unlock, unlocking
 from strongroom.keyservice import EmbeddedKeyService
 from strongroom.keystore import Keystore, check_url, glance
 from strongroom.keystore.moving import settle
+from strongroom.keystore.settings import settings_in
+from strongroom.model import Settings
 from strongroom.policy import OwnerPolicy
 from strongroom.providers import RootFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from strongroom.audit import AuditLog, Sink
     from strongroom.home.unlock import StrPath
     from strongroom.observe import Meter
     from strongroom.providers import OpenRoot, RootDocument, SealedRoot
@@ -71,7 +75,7 @@ def open_room(
     root_file = RootFile(place / ROOT_FILE, room.id)
     with ExitStack() as undo:
         root, keystore = open_keystore(place, root_file, room, unlock or Unlock(), undo)
-        sink = open_log(place, room.id, keystore, actor)
+        sink = followed(place, room.id, keystore, open_log(place, room.id, keystore, actor))
         undo.callback(sink.close)
         owner = keystore.snapshot().owner
         policy = OwnerPolicy(owner, os_user_beside(owner))
@@ -79,6 +83,19 @@ def open_room(
         service = EmbeddedKeyService(keystore, root, policy, counted, room_id=room.id, actor=actor, root_file=root_file)
         undo.pop_all()
     return service
+
+
+def followed(place: Path, room_id: str, keystore: Keystore, log: AuditLog) -> Sink:
+    """The log, and where the room has witnesses or forwards entries, one that tells them."""
+    settings = settings_in(keystore.snapshot().settings)
+    if settings == Settings():
+        return log
+    # which brings a client for HTTP with it
+    from strongroom.home.following import FollowedLog, followers_of
+
+    folder = place / AUDIT_DIRECTORY
+    verifier = RoomNotary(keystore, room_id, identity(folder, room_id) or "").verifier
+    return FollowedLog(log, folder, followers_of(folder, verifier, settings, AT_ONCE))
 
 
 def open_keystore(
@@ -192,4 +209,6 @@ def read_room(home: Path) -> RoomFile:
 
 FORMAT = 2
 MOST_MOVES = 10
+# entries that a room forwards by itself before it looks how long that takes
+AT_ONCE = 20_000
 ROOM_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)

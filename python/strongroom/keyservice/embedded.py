@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strongroom.keyservice.backing import Backing
+from strongroom.keyservice.configuring import Configuring
 from strongroom.keyservice.counting import Counting
 from strongroom.keyservice.leases import Leases
 from strongroom.keyservice.registry import Registry
@@ -11,7 +12,7 @@ from strongroom.keyservice.transitions import Transitions
 from strongroom.keyservice.unlocking import Unlocking
 
 
-class EmbeddedKeyService(Leases, Transitions, Registry, Scheduling, Counting, Unlocking, Backing):
+class EmbeddedKeyService(Leases, Transitions, Registry, Scheduling, Counting, Unlocking, Backing, Configuring):
     """A KeyService over a keystore, a root, a policy and an audit sink, all of which it closes. Thread-safe.
 
     Belongs to one process: in a forked child it raises KeyUnavailable.

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from strongroom.keyservice.scheduling import DueTask
     from strongroom.keyservice.ways import WayChange
     from strongroom.keystore import HistoryRecord
-    from strongroom.model import DataClass, Description, Key, Lease, PlaceCount, Request, RootInfo, Way
+    from strongroom.model import (
+        DataClass,
+        Description,
+        Key,
+        Lease,
+        PlaceCount,
+        Request,
+        RootInfo,
+        Settings,
+        Way,
+        Witness,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +229,22 @@ class KeyService(Protocol):
         Raises Misuse where it would leave none that was shown to work, or no recovery kit; ProviderUnavailable while
         another process changes them.
         """
+        ...
+
+    def settings(self, request: Request) -> Settings:
+        """What holds for the room as a whole."""
+        ...
+
+    def add_witness(self, request: Request, witness: Witness) -> Settings:
+        """Have the checkpoints of the room's logs cosigned by this witness from now on. Raises Misuse."""
+        ...
+
+    def remove_witness(self, request: Request, name: str) -> Settings:
+        """Ask a witness no more. Raises Misuse if there is none of this name."""
+        ...
+
+    def forward_to(self, request: Request, target: str | None) -> Settings:
+        """Forward entries of the audit log to this place from now on, or with None nowhere. Raises Misuse."""
         ...
 
     def key(self, request: Request, key_id: str) -> Key:

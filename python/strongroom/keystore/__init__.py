@@ -18,6 +18,7 @@ from strongroom.keystore.records import (
     LogRecord,
     OutboxEntry,
     RootChange,
+    SettingRecord,
     Snapshot,
     VersionRecord,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "LogRecord",
     "OutboxEntry",
     "RootChange",
+    "SettingRecord",
     "Snapshot",
     "VersionRecord",
     "check_keystore",

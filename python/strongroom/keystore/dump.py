@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from strongroom.keystore import history
 from strongroom.keystore.reading import FORMAT, read_rows
 from strongroom.keystore.rows import as_bytes, as_int
-from strongroom.keystore.tables import CENSUS, CLASSES, KEY_HISTORY, KEY_VERSIONS, KEYS, LEVELS, WRAP_COUNTERS
+from strongroom.keystore.tables import CENSUS, CLASSES, KEY_HISTORY, KEY_VERSIONS, KEYS, LEVELS, SETTINGS, WRAP_COUNTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,4 +69,4 @@ def ordered(value: Value) -> bytes:
 
 
 # those first that others point to; the outbox is not among them: its events belong to the trail of the room that was
-DUMPED = (KEYS, KEY_VERSIONS, CLASSES, LEVELS, CENSUS, KEY_HISTORY, WRAP_COUNTERS)
+DUMPED = (KEYS, KEY_VERSIONS, CLASSES, LEVELS, CENSUS, KEY_HISTORY, WRAP_COUNTERS, SETTINGS)

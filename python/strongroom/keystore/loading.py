@@ -21,7 +21,7 @@ from strongroom.keystore.reading import FORMAT, check_format, members_without, r
 from strongroom.keystore.rowmac import RowMac
 from strongroom.keystore.rows import as_bytes, as_int
 from strongroom.keystore.store import seal
-from strongroom.keystore.tables import AUDIT_LOGS, CENSUS
+from strongroom.keystore.tables import AUDIT_LOGS, CENSUS, SETTINGS
 
 if TYPE_CHECKING:
     from strongroom.keystore.dump import Dump
@@ -82,7 +82,7 @@ def load_keystore(
 class Glance:
     """What a keystore says of itself, not authenticated: for reminders, and to choose what is verified then.
 
-    `keys` is a digest that changes with any class, key or version, and not with a census.
+    `keys` is a digest that changes with any class, key or version, and not with a census or a setting.
     """
 
     epoch: int
@@ -107,7 +107,7 @@ def glance(place: Place, room_id: str) -> Glance:
 
 def keys_digest(members: bytes) -> str:
     """What `members` says of classes, keys and versions, in one number."""
-    return hashlib.sha256(members_without(members, CENSUS, AUDIT_LOGS)).hexdigest()
+    return hashlib.sha256(members_without(members, CENSUS, AUDIT_LOGS, SETTINGS)).hexdigest()
 
 
 BY_NAME = {table.name: table for table in DUMPED}

@@ -39,6 +39,7 @@ from strongroom.keystore.tables import (
     LEVELS,
     META,
     OUTBOX,
+    SETTINGS,
     WRAP_COUNTERS,
 )
 
@@ -152,4 +153,16 @@ def put(here: Connection, target: Place, macs: RowMac, meta: Row, entry: OutboxE
 
 
 # those first that others point to; the meta row is written when the set is sealed
-TABLES = (KEYS, KEY_VERSIONS, CLASSES, LEVELS, CENSUS, KEY_HISTORY, WRAP_COUNTERS, AUDIT_LOGS, AUDIT_HEADS, OUTBOX)
+TABLES = (
+    KEYS,
+    KEY_VERSIONS,
+    CLASSES,
+    LEVELS,
+    CENSUS,
+    KEY_HISTORY,
+    WRAP_COUNTERS,
+    AUDIT_LOGS,
+    AUDIT_HEADS,
+    SETTINGS,
+    OUTBOX,
+)

@@ -30,9 +30,21 @@ from strongroom.keystore.rows import (
     to_key,
     to_level,
     to_log,
+    to_setting,
     to_version,
 )
-from strongroom.keystore.tables import AUDIT_LOGS, CENSUS, CLASSES, KEY_VERSIONS, KEYS, LATE, LEVELS, MEMBERS, META
+from strongroom.keystore.tables import (
+    AUDIT_LOGS,
+    CENSUS,
+    CLASSES,
+    KEY_VERSIONS,
+    KEYS,
+    LATE,
+    LEVELS,
+    MEMBERS,
+    META,
+    SETTINGS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,6 +185,7 @@ def to_snapshot(meta: Row, members: Sequence[tuple[Table, Row]], *, unsent: bool
         census=tuple(to_census(row) for row in rows(members, CENSUS)),
         current=current,
         logs={record.id: record for record in map(to_log, rows(members, AUDIT_LOGS))},
+        settings={record.name: record for record in map(to_setting, rows(members, SETTINGS))},
         unsent=unsent,
     )
 

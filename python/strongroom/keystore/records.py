@@ -112,6 +112,15 @@ class LogRecord:
     created: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingRecord:
+    """A setting of the room: what it is called, its value as canonical JSON, and when it got it."""
+
+    name: str
+    value: str
+    changed: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class LogHead:
     """How far a log was when it was last signed: its entries, and the root over them."""
@@ -152,6 +161,7 @@ class Change:
     census: tuple[CensusRecord, ...] = ()
     recounted: tuple[str, ...] = ()
     logs: tuple[LogRecord, ...] = ()
+    settings: tuple[SettingRecord, ...] = ()
     root: RootChange | None = None
 
 
@@ -175,6 +185,7 @@ class Snapshot:
     census: tuple[CensusRecord, ...]
     current: Mapping[tuple[str, str | None], str]
     logs: Mapping[str, LogRecord] = field(default_factory=dict)
+    settings: Mapping[str, SettingRecord] = field(default_factory=dict)
     unsent: bool = False
 
     def data_class(self, name: str) -> DataClass:

@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from strongroom.errors import RoomTampered
-from strongroom.keystore.records import CensusRecord, HistoryRecord, KeyRecord, LogRecord, VersionRecord
+from strongroom.keystore.records import (
+    CensusRecord,
+    HistoryRecord,
+    KeyRecord,
+    LogRecord,
+    SettingRecord,
+    VersionRecord,
+)
 from strongroom.model import DataClass, KeyState, Level
 
 if TYPE_CHECKING:
@@ -192,6 +199,18 @@ def log_to_row(record: LogRecord) -> dict[str, Value]:
 def to_log(row: Row) -> LogRecord:
     """A row of `audit_logs`."""
     return LogRecord(id=str(row["id"]), place=str(row["place"]), created=from_microseconds(as_int(row["created"])))
+
+
+def setting_to_row(record: SettingRecord) -> dict[str, Value]:
+    """The columns of `settings`."""
+    return {"name": record.name, "value": storable(record.value), "changed": to_microseconds(record.changed)}
+
+
+def to_setting(row: Row) -> SettingRecord:
+    """A row of `settings`."""
+    return SettingRecord(
+        name=str(row["name"]), value=str(row["value"]), changed=from_microseconds(as_int(row["changed"]))
+    )
 
 
 def to_state(value: Value) -> KeyState | None:

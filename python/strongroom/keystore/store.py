@@ -36,11 +36,12 @@ from strongroom.keystore.rows import (
     class_to_row,
     key_to_row,
     level_to_row,
+    setting_to_row,
     storable,
     to_microseconds,
     version_to_row,
 )
-from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, LEVELS, META
+from strongroom.keystore.tables import CENSUS, CLASSES, KEY_VERSIONS, KEYS, LEVELS, META, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -208,6 +209,8 @@ def write_change(
         connection.execute(delete(CENSUS).where(CENSUS.c.place == storable(place)))
     for log in change.logs:
         logs.list_log(connection, macs, log)
+    if change.settings:
+        make_late(connection, SETTINGS)
     known = {row_name(table, row) for table, row in read_members(connection)}
     versions = history.append(connection, macs, before, change)
     for table, values in rows_of(change, versions):
@@ -233,6 +236,7 @@ def rows_of(change: Change, versions: Sequence[VersionRecord]) -> Iterator[tuple
     yield from ((CLASSES, class_to_row(record)) for record in change.classes)
     yield from ((LEVELS, level_to_row(record)) for record in change.classes)
     yield from ((CENSUS, census_to_row(record)) for record in change.census)
+    yield from ((SETTINGS, setting_to_row(record)) for record in change.settings)
 
 
 def seal(connection: Connection, macs: RowMac, values: Mapping[str, Value]) -> None:
@@ -248,4 +252,5 @@ def newest(change: Change) -> datetime:
     times += [record.time for record in change.history]
     times += [record.taken for record in change.census]
     times += [record.created for record in change.logs]
+    times += [record.changed for record in change.settings]
     return max(times, default=EPOCH)

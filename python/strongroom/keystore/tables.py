@@ -154,8 +154,17 @@ LEVELS = Table(
     Column("mac", LargeBinary, nullable=False),
 )
 
+SETTINGS = Table(
+    "settings",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+)
+
 # what the set MAC covers: all but the meta row, which carries it; histories, whose heads stand in the versions; the
 # counters and the heads of logs, which change too often; and the outbox, which is emptied without a change
-MEMBERS = (CLASSES, LEVELS, KEYS, KEY_VERSIONS, CENSUS, AUDIT_LOGS)
+MEMBERS = (CLASSES, LEVELS, KEYS, KEY_VERSIONS, CENSUS, AUDIT_LOGS, SETTINGS)
 # keystores of before there were any have none of these until the first row is written
-LATE = (AUDIT_LOGS, AUDIT_HEADS, LEVELS)
+LATE = (AUDIT_LOGS, AUDIT_HEADS, LEVELS, SETTINGS)

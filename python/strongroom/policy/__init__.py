@@ -37,6 +37,7 @@ class Action(StrEnum):
     COUNT = "record-census"
     DESCRIBE = "describe"
     CHANGE_WAYS = "change-unlock"
+    SET_UP = "change-settings"
     MAINTAIN = "maintain-keystore"
     ROTATE_ROOT = "rotate-root"
     BACK_UP = "back-up"

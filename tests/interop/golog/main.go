@@ -1,13 +1,17 @@
 // Verifies an audit log with the packages of Go's checksum database, and nothing of ours.
 //
-//	golog FOLDER VKEY [OLDER-CHECKPOINT ...]
+//	golog [-witness VKEY] FOLDER VKEY [OLDER-CHECKPOINT ...]
 //
 // It checks the signature of the checkpoint, that every entry is in the tree, and that each older checkpoint is a beginning of it.
+// With -witness, each older checkpoint has to be one that this witness has cosigned (C2SP tlog-cosignature).
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,27 +30,36 @@ const (
 )
 
 func main() {
-	if len(os.Args) < 3 {
-		fail("usage: golog FOLDER VKEY [OLDER-CHECKPOINT ...]")
+	vkey := flag.String("witness", "", "the key of a witness that must have cosigned each older checkpoint")
+	flag.Parse()
+	if flag.NArg() < 2 {
+		fail("usage: golog [-witness VKEY] FOLDER VKEY [OLDER-CHECKPOINT ...]")
 	}
-	folder := os.Args[1]
-	verifier, err := note.NewVerifier(os.Args[2])
+	folder := flag.Arg(0)
+	verifier, err := note.NewVerifier(flag.Arg(1))
 	check(err)
-	tree := checkpoint(filepath.Join(folder, "checkpoint"), verifier)
+	var witnesses []note.Verifier
+	if *vkey != "" {
+		witnesses = append(witnesses, newWitness(*vkey))
+	}
+	tree := checkpoint(filepath.Join(folder, "checkpoint"), verifier, nil)
 	reader := tlog.TileHashReader(tree, &tiles{folder: folder, read: map[string][]byte{}})
 	entries(folder, tree, reader)
-	for _, path := range os.Args[3:] {
-		consistent(tree, checkpoint(path, verifier), reader)
+	for _, path := range flag.Args()[2:] {
+		consistent(tree, checkpoint(path, verifier, witnesses), reader)
 	}
-	fmt.Printf("%d entries, %d checkpoints\n", tree.N, len(os.Args)-2)
+	fmt.Printf("%d entries, %d checkpoints\n", tree.N, flag.NArg()-1)
 }
 
-// checkpoint reads a signed note: origin, size, root.
-func checkpoint(path string, verifier note.Verifier) tlog.Tree {
+// checkpoint reads a signed note: origin, size, root. The log and all of the witnesses must have signed it.
+func checkpoint(path string, verifier note.Verifier, witnesses []note.Verifier) tlog.Tree {
 	content, err := os.ReadFile(path)
 	check(err)
-	opened, err := note.Open(content, note.VerifierList(verifier))
+	opened, err := note.Open(content, note.VerifierList(append(witnesses, verifier)...))
 	check(err)
+	if len(opened.Sigs) != len(witnesses)+1 {
+		fail(path + " is not signed by all who should have")
+	}
 	lines := strings.Split(opened.Text, "\n")
 	if len(lines) != 4 || lines[0] != verifier.Name() {
 		fail("not a checkpoint of " + verifier.Name())
@@ -145,6 +158,41 @@ func (t *tiles) SaveTiles([]tlog.Tile, [][]byte) {}
 // path is the path of a tile as C2SP has it, which does not say the height.
 func path(tile tlog.Tile) string {
 	return strings.Replace(tile.Path(), "tile/8/", "tile/", 1)
+}
+
+// witness verifies cosignatures, which note does not know: a time, and a signature over it and the note.
+type witness struct {
+	name string
+	hash uint32
+	key  ed25519.PublicKey
+}
+
+func newWitness(vkey string) *witness {
+	parts := strings.SplitN(vkey, "+", 3)
+	if len(parts) != 3 {
+		fail("not the key of a witness")
+	}
+	hash, err := strconv.ParseUint(parts[1], 16, 32)
+	check(err)
+	key, err := base64.StdEncoding.DecodeString(parts[2])
+	check(err)
+	sum := sha256.Sum256([]byte(parts[0] + "\n" + string(key)))
+	if len(key) != 33 || key[0] != 4 || binary.BigEndian.Uint32(sum[:]) != uint32(hash) {
+		fail("not the key of a witness")
+	}
+	return &witness{parts[0], uint32(hash), ed25519.PublicKey(key[1:])}
+}
+
+func (w *witness) Name() string { return w.name }
+
+func (w *witness) KeyHash() uint32 { return w.hash }
+
+func (w *witness) Verify(text, signature []byte) bool {
+	if len(signature) != 8+ed25519.SignatureSize {
+		return false
+	}
+	time := binary.BigEndian.Uint64(signature)
+	return ed25519.Verify(w.key, fmt.Appendf(nil, "cosignature/v1\ntime %d\n%s", time, text), signature[8:])
 }
 
 func check(err error) {

@@ -34,6 +34,8 @@ NEED_NO_ROOM = {
     "audit grep",
     "audit prove",
     "audit export",
+    "audit witness",
+    "audit forward",
     "bench",
     "info",
     "completion",

@@ -1,4 +1,4 @@
-"""`strongroom audit`: tail, grep, verify, prove, export, reconcile."""
+"""`strongroom audit`: tail, grep, verify, prove, export, reconcile, witness, forward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from strongroom.cli import options
+from strongroom.cli import forwarding, options
+from strongroom.cli import witnesses as witnessing
+from strongroom.cli.periods import moment
+from strongroom.cli.witnesses import cosigned_as_json
 from strongroom.cli.words import count, shown
 from strongroom.errors import AuditTampered
 
@@ -83,21 +86,26 @@ def grep(report: Report, pattern: str, home: str | None, wanted: Wanted) -> None
 
 @command.command("verify")
 @click.option("--vkey", metavar="VKEY", help="Verify by this key, noted before: nothing unlocks the room.")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="VKEY",
+    help="Demand that this witness has cosigned it; repeatable.",
+)
 @options.json_option
 @options.unlock_options
 @click.pass_obj
-def verify(report: Report, vkey: str | None, unlock: options.Unlock) -> None:
+def verify(report: Report, vkey: str | None, witnesses: tuple[str, ...], unlock: options.Unlock) -> None:
     """Verify the whole log.
 
-    Its checkpoint, every entry below it, every tile between, and that the keystore has not seen a longer one. The exit code is 20
-    where something is not what was written, and the first such thing is named.
+    Its checkpoint, every entry below it, every tile between, that the keystore has not seen a longer one, and that it goes on from
+    what each --witness has cosigned. The exit code is 20 where something is not what was written, and the first such thing is named.
     """
-    if vkey is None:
-        found = unlock.upkeep().verify_audit()
-    else:
-        from strongroom.home import auditing
+    from strongroom.home import auditing
 
-        found = auditing.verify(unlock.home, vkey)
+    found = unlock.upkeep().verify_audit() if vkey is None else auditing.verify(unlock.home, vkey)
+    seen = auditing.verify_witnessed(unlock.home, found, witnesses)
     report.result(
         {
             "log": found.log,
@@ -105,8 +113,17 @@ def verify(report: Report, vkey: str | None, unlock: options.Unlock) -> None:
             "root": found.root.hex(),
             "waiting": found.waiting,
             "vkey": found.vkey,
+            "witnesses": [cosigned_as_json(each) for each in seen],
         },
-        [f"the log is sound: {count(found.size, 'entry')}", f"root {found.root.hex()}", f"key {found.vkey}"],
+        [
+            f"the log is sound: {count(found.size, 'entry')}",
+            f"root {found.root.hex()}",
+            f"key {found.vkey}",
+            *(
+                f"{shown(each.witness)} saw {count(each.tree.size, 'entry')} of it, {moment(each.time)}"
+                for each in seen
+            ),
+        ],
     )
 
 
@@ -188,6 +205,9 @@ def line(entry: dict[str, Any]) -> str:
     reason = f" ({entry['reason']})" if entry.get("reason") else ""
     return shown(f"{entry['time']} {entry['event']} {entry.get('principal', '')}{reason}: {rest}")
 
+
+command.add_command(witnessing.command)
+command.add_command(forwarding.command)
 
 ID_LENGTH = 32
 COMMON = frozenset(
