@@ -28,6 +28,7 @@ from torture.tokens import (
     run,
     unique,
 )
+from torture.tokens import imported as put_in
 from torture.tokens import proxy_module as built
 
 if TYPE_CHECKING:
@@ -133,15 +134,10 @@ def make_token_room(place: Path, uri: str, **more: object) -> TokenRoom:
 
 
 def imported(token: Token, place: Path, key: bytes, name: str) -> str:
-    """A raw key put into SoftHSM, sensitive and not extractable; and its URI."""
+    """A raw key put into SoftHSM; and its URI."""
     path = place / f"{name}.key"
     path.write_bytes(key)
-    run(
-        *("pkcs11-tool", "--module", SOFTHSM, "--token-label", token.label, "--login", "--pin", PIN),
-        *("--write-object", str(path), "--type", "secrkey", "--key-type", "AES:32", "--label", name, "--id", "0b"),
-        *("--sensitive", "--usage-decrypt"),
-    )
-    return token.uri(name)
+    return put_in(token, path, name)
 
 
 def in_child(work) -> str:  # type: ignore[no-untyped-def] # anything that can be called

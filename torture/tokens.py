@@ -128,6 +128,17 @@ def proxy_module() -> str:
     return str(target / "debug" / "libpkcs11_proxy.so")
 
 
+def imported(token: Token, key: Path, name: str) -> str:
+    """The raw key in a file put into SoftHSM, sensitive and not extractable; and its URI."""
+    pin = token.pin_file.read_text().strip()
+    run(
+        *("pkcs11-tool", "--module", SOFTHSM, "--token-label", token.label, "--login", "--pin", pin),
+        *("--write-object", str(key), "--type", "secrkey", "--key-type", "AES:32", "--label", name, "--id", "0b"),
+        *("--sensitive", "--usage-decrypt"),
+    )
+    return token.uri(name)
+
+
 def pin_file(path: Path, pin: str) -> Path:
     """A file with a PIN, which only we can read."""
     path.write_text(f"{pin}\n")

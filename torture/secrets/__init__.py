@@ -1,6 +1,6 @@
 """Searches memory, cores, logs, tracebacks, reprs, pickles and files for every key of a whole session.
 
-The session makes a room, encrypts, decrypts, rotates key and root, re-encrypts, splits a recovery kit, makes a backup, fails in
+The session makes a room, encrypts, decrypts, rotates key and root, re-encrypts, puts a KEK into a token, splits a recovery kit, makes a backup, fails in
 every way and closes the room, in a process that stops after each step. What is searched for are the planted passphrase and raw
 KEK, shares, and every key of the room, also those that are replaced: roots, KEKs, data keys, content keys and what they come from.
 """
@@ -26,6 +26,7 @@ from torture.report import Report
 from torture.secrets import search
 from torture.secrets.needles import Home, Needle
 from torture.secrets.session import CLOSED, OPEN
+from torture.tokens import new_softhsm
 
 PROMISE = "keys stand in locked memory only, in no file, log, repr, pickle or core, and nowhere once the room is closed"
 ROOT = Path(__file__).parents[2]
@@ -61,10 +62,8 @@ def stop_at_work(session: subprocess.Popen[str], home: Home, samples: int, repor
     outside: Counter[str] = Counter()
     for _ in range(samples):
         time.sleep(0.05)
-        session.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, session.pid, os.WSTOPPED)
-        hits = list(search.in_process(session.pid, needles, in_every_form=True))
-        session.send_signal(signal.SIGCONT)
+        with still(session):
+            hits = list(search.in_process(session.pid, needles, in_every_form=True))
         outside.update({hit.needle.name.split(" of ")[0] for hit in hits if not hit.is_locked})
     report.count("pictures at work", samples)
     seen = ", ".join(f"{name} in {count}" for name, count in outside.items()) or "nothing"
@@ -72,16 +71,28 @@ def stop_at_work(session: subprocess.Popen[str], home: Home, samples: int, repor
 
 
 @contextmanager
+def still(session: subprocess.Popen[str]) -> Iterator[None]:
+    """Threads go on while a session waits for its word, and what one of them gives back in the meantime cannot be read."""
+    session.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, session.pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        session.send_signal(signal.SIGCONT)
+
+
+@contextmanager
 def started(place: Place, program: str) -> Iterator[tuple[subprocess.Popen[str], Home]]:
     """A session that waits for its first word, in a place with what is planted."""
     home = Home(place.folder)
-    for folder in (home.messages, home.raw_messages):
+    for folder in (home.messages, home.raw_messages, home.hsm_messages, home.hsm.directory):
         folder.mkdir()
+    hsm = new_softhsm(home.hsm.directory)
     home.passphrase.write_text(secrets.token_urlsafe(24))
-    for path in (home.raw, home.control):
+    for path in (home.raw, home.control, home.kek):
         path.write_bytes(secrets.token_bytes(32))
     program = f"from torture.secrets.session import {program}; {program}({str(place.folder)!r})"
-    environment = place.environment() | {"PYTHONPATH": str(ROOT)}
+    environment = place.environment() | {"PYTHONPATH": str(ROOT), "SOFTHSM2_CONF": str(hsm.settings)}
     del environment["STRONGROOM_KEY_FILE"]
     session = subprocess.Popen(
         [sys.executable, "-c", program],
@@ -123,7 +134,8 @@ class Watch:
                 self.core(step, needles)
             if step.startswith(OPEN):
                 # the key of a message that is being written is known once it is written
-                self.open.append((step, list(search.picture(self.session.pid))))
+                with still(self.session):
+                    self.open.append((step, list(search.picture(self.session.pid))))
         for step, picture in self.open:
             self.judge_all(step, search.in_picture(picture, self.needles(), in_every_form=True))
         self.report.notes += [f"{what}: after {count} steps" for what, count in self.seen.items()]
@@ -170,7 +182,8 @@ class Watch:
 
     def memory(self, step: str, needles: list[Needle]) -> None:
         """Nothing but in locked memory, and nothing at all in the end."""
-        hits = list(search.in_process(self.session.pid, [*needles, self.control], in_every_form=step == CLOSED))
+        with still(self.session):
+            hits = list(search.in_process(self.session.pid, [*needles, self.control], in_every_form=step == CLOSED))
         controls = [hit for hit in hits if hit.needle is self.control]
         # the heap, a mapping, and whatever wrote them to the log
         self.confirm("a secret in Python's heap and one in a mapping", len({hit.place for hit in controls}) >= 2)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tools import offline_decrypt as offline
+from torture.tokens import SoftHsm
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,16 @@ class Home:
         return self.folder / "secret-raw"
 
     @property
+    def kek(self) -> Path:
+        """The KEK that is put into a token, planted."""
+        return self.folder / "secret-kek"
+
+    @property
+    def hsm(self) -> SoftHsm:
+        """Where the token is."""
+        return SoftHsm(self.folder / "secret-hsm")
+
+    @property
     def control(self) -> Path:
         """What the session is told to leave lying about."""
         return self.folder / "secret-control"
@@ -113,6 +124,11 @@ class Home:
     def messages(self) -> Path:
         """Messages of the room."""
         return self.folder / "messages"
+
+    @property
+    def hsm_messages(self) -> Path:
+        """Messages of the room whose KEK is in the token."""
+        return self.folder / "hsm-messages"
 
     @property
     def raw_messages(self) -> Path:
@@ -126,6 +142,10 @@ class Home:
             found += self._of_room()
         for path in sorted(self.raw_messages.glob("*")):
             found += of_raw_message(path, self.raw.read_bytes())
+        for path in sorted(self.hsm_messages.glob("*")):
+            found += of_raw_message(path, self.kek.read_bytes())
+        # what the module keeps of the KEK is not ours to wipe; its PIN we had in our hands
+        found += [Needle("the PIN", path.read_bytes().strip()) for path in self.hsm.directory.glob("*.pin")]
         return found
 
     def _of_room(self) -> Iterator[Needle]:
@@ -178,8 +198,9 @@ def mac_key(home: Path, room: offline.Room) -> bytes:
 
 
 def versions(home: Path) -> list[str]:
-    """The names of all KEK versions."""
-    return [f"{key_id}/{version}" for key_id, version in asked(home, "SELECT key_id, version FROM key_versions")]
+    """The names of all KEK versions that are in no token."""
+    rows = asked(home, "SELECT key_id, version FROM key_versions WHERE root_version > 0")
+    return [f"{key_id}/{version}" for key_id, version in rows]
 
 
 def asked(home: Path, query: str) -> list[tuple[Any, ...]]:

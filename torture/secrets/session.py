@@ -10,6 +10,7 @@ import logging
 import mmap
 import os
 import pickle
+import secrets
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from strongroom.keyring import RawAesKeyring
 from strongroom.recovery import create_backup, verify_backup
 
 from torture.secrets.needles import Home
+from torture.tokens import imported
 
 log = logging.getLogger("session")
 KEPT: list[object] = []
@@ -84,6 +86,8 @@ def steps(home: Home) -> Iterator[str]:
     yield "rotating a key"
     room.reencrypt(home.messages, reason="to have the newest")
     yield "re-encrypting"
+    in_token(room, home)
+    yield "wrapping and unwrapping data keys in a token"
     room.ways.add(NewWay(quorum=(2, 3), share_directory=home.shares))
     strongroom.open(home.room, share_files=sorted(home.shares.iterdir())[1:]).close()
     yield "splitting a kit among three, and opening with two"
@@ -107,6 +111,9 @@ def steps(home: Home) -> Iterator[str]:
     yield "closing both"
     # the objects stay, and their keys must be gone
     room.close()
+    for kept in KEPT:
+        if isinstance(kept, strongroom.Room):
+            kept.close()
     yield CLOSED
 
 
@@ -126,6 +133,18 @@ def buffers(room: strongroom.Room, home: Home) -> None:
     room.decrypt_many(room.encrypt_many([b"a", b"b" * 100_000]))
     (home.messages / "small").write_bytes(message)
     (home.messages / "large").write_bytes(large)
+
+
+def in_token(room: strongroom.Room, home: Home) -> None:
+    """Messages whose KEK is in a token. Another room unwraps what this one has wrapped, and both stay open."""
+    token = home.hsm.new_token("session", secrets.token_urlsafe(24))
+    place = token.uri().replace("object=root", "").replace(";?", "?")
+    made = room.classes.create("hsm", level="hsm", token=place)
+    room.keys.rotate(made.key_id, kek=imported(token, home.kek, "brought"), reason="one whose data keys can be known")
+    (home.hsm_messages / "wrapped").write_bytes(room.encrypt(bytes(100_000), data_class="hsm"))
+    other = strongroom.open(home.room, key_file=home.key)
+    other.decrypt((home.hsm_messages / "wrapped").read_bytes())
+    KEPT.append(other)
 
 
 def files(room: strongroom.Room, home: Home) -> None:
