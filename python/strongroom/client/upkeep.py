@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from strongroom.home import Unlock, auditing, os_user, outward, upkeep
+from strongroom.home import Unlock, auditing, keks, os_user, outward, upkeep
 from strongroom.model import Request
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from strongroom.audit.verifying import VerifiedLog
     from strongroom.errors import StrongroomError
     from strongroom.home.auditing import Reconciled
+    from strongroom.home.keks import KekSurvey
     from strongroom.home.outward import Standing
     from strongroom.home.upkeep import KeystoreStats, Moved, Upgraded
     from strongroom.keystore import Findings
@@ -39,6 +40,10 @@ class Upkeep:
     def check(self) -> Findings:
         """Verify every row, the set of them, every history, counter and KEK, and the epoch; names all that is wrong."""
         return upkeep.check(self._home, self._unlock)
+
+    def keks(self) -> KekSurvey:
+        """Have each KEK that is in a token wrap and unwrap something; and name keys of this room there that none of them is."""
+        return keks.survey_keks(self._home, self._unlock)
 
     def stats(self) -> KeystoreStats:
         """How much the keystore holds, and at which epoch."""

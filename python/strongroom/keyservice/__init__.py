@@ -7,6 +7,7 @@ from strongroom.keyservice.protocol import GeneratedDek, KeyService, UnwrappedDe
 from strongroom.keyservice.registry import first_change
 from strongroom.keyservice.roots import RootPlan, unwrapped
 from strongroom.keyservice.scheduling import DueTask
+from strongroom.keyservice.supply import kek_prefix
 from strongroom.keyservice.ways import WayChange
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "UnwrappedDek",
     "WayChange",
     "first_change",
+    "kek_prefix",
     "unwrapped",
 ]

@@ -56,7 +56,7 @@ class Supply:
         """One more. Its name in the token says whose it is, and no more."""
         from strongroom.providers.pkcs11 import make_kek
 
-        self._made.append((token, make_kek(token, f"strongroom/{room_id[:8]}/{new_id()[:16]}")))
+        self._made.append((token, make_kek(token, kek_prefix(room_id) + new_id()[:16])))
 
     def committed(self) -> None:
         """What was taken is the keystore's now."""
@@ -72,6 +72,11 @@ class Supply:
             with suppress(StrongroomError, OSError):
                 destroy_kek(kek)
         self._made = []
+
+
+def kek_prefix(room_id: str) -> str:
+    """What the labels of a room's KEKs in tokens begin with."""
+    return f"strongroom/{room_id[:8]}/"
 
 
 def destroy(gone: Iterable[tuple[TokenKek, str | None]]) -> None:

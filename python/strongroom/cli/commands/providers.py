@@ -1,4 +1,4 @@
-"""`strongroom providers`: list, probe, health."""
+"""`strongroom providers`: list, probe, health, keks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from strongroom.cli import options
 from strongroom.cli.failures import describe
 from strongroom.cli.process import forbid_core_dumps
 from strongroom.cli.report import Report, table
+from strongroom.cli.words import shown
 from strongroom.errors import ProviderUnavailable
 
 if TYPE_CHECKING:
+    from strongroom.home.keks import KekHealth
     from strongroom.home.tokens import Health
 
 
@@ -61,6 +63,31 @@ def show_health(ctx: click.Context, home: str | None) -> None:
     if failed:
         report.aside(f"the room is {state}: {len(failed)} of {len(found)} tokens do not open it")
         ctx.exit(code)
+
+
+@command.command("keks")
+@options.json_option
+@options.unlock_options
+@click.pass_context
+def show_keks(ctx: click.Context, unlock: options.Unlock) -> None:
+    """Try every KEK that is in a token, and name keys of the room there that none of them is.
+
+    Such a key is of a version that is being made at this moment, or that a crash kept from being made. The exit code is 0 if all
+    KEKs work, 1 if some do, 30 if none does.
+    """
+    report = ctx.find_object(Report) or Report()
+    found = unlock.upkeep().keks()
+    report.result(
+        {"keks": [kek_as_json(kek) for kek in found.keks], "unused": list(found.unused)},
+        table([("KEY", "VERSION", "CLASS", "STATE", "SCHEME", "TOKEN"), *(kek_row(kek) for kek in found.keks)]),
+    )
+    failed = [kek for kek in found.keks if kek.error is not None]
+    for kek in failed:
+        report.aside(f"{kek.key_id} version {kek.version}: {describe(kek.error).message}" if kek.error else "")
+    for label in found.unused:
+        report.aside(f"{shown(label)} is in the token, and no key version of this room")
+    if failed:
+        ctx.exit(1 if len(failed) < len(found.keks) else ProviderUnavailable.exit_code)
 
 
 @command.command("probe")
@@ -114,6 +141,24 @@ def as_json(health: Health) -> dict[str, object]:
         "seconds": round(health.seconds, 6),
         "error": None if health.error is None else describe(health.error).as_json(),
     }
+
+
+def kek_as_json(kek: KekHealth) -> dict[str, object]:
+    """Turn a KEK's health into JSON."""
+    return {
+        "key_id": kek.key_id,
+        "version": kek.version,
+        "class": kek.data_class,
+        "token": kek.token,
+        "scheme": kek.scheme,
+        "ok": kek.error is None,
+        "error": None if kek.error is None else describe(kek.error).as_json(),
+    }
+
+
+def kek_row(kek: KekHealth) -> tuple[object, ...]:
+    """Turn it into a row."""
+    return kek.key_id, kek.version, kek.data_class, "ok" if kek.error is None else "fails", kek.scheme, kek.token
 
 
 def row(health: Health) -> tuple[str, str, str, str]:

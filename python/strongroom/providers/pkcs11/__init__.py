@@ -1,6 +1,6 @@
 """Root keys behind PKCS#11 tokens: HSMs, and software that looks like one."""
 
-from strongroom.providers.pkcs11.connections import connected
+from strongroom.providers.pkcs11.connections import connected, token_of
 from strongroom.providers.pkcs11.entry import KIND, destroy_key, made_key, unwrapped_root, uri_of, wrapped_root
 from strongroom.providers.pkcs11.kek import (
     TokenKekAtWork,
@@ -8,6 +8,7 @@ from strongroom.providers.pkcs11.kek import (
     found_kek,
     make_kek,
     named_token,
+    placed,
     same_key,
     same_token,
     token_alone,
@@ -27,10 +28,12 @@ __all__ = [
     "made_key",
     "make_kek",
     "named_token",
+    "placed",
     "same_key",
     "same_token",
     "token_alone",
     "token_entries",
+    "token_of",
     "unwrapped_root",
     "uri_of",
     "wrapped_root",

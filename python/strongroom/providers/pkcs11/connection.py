@@ -125,6 +125,16 @@ class Connection:
 
         return self._persist(ask, self._uri)
 
+    def labels(self, prefix: str) -> tuple[str, ...]:
+        """The labels of AES keys that begin so."""
+
+        def look() -> tuple[str, ...]:
+            with self._library_session() as session:
+                found = self._module.ask("C_FindObjects", partial(objects.labels, session))
+            return tuple(label for label in found if label.startswith(prefix))
+
+        return self._persist(look, self._uri)
+
     def facts(self) -> dict[str, Any]:
         """What the token is, and by which scheme a key wraps that lives as long as a session."""
         return self._persist(self._facts, self._uri)

@@ -5,6 +5,7 @@ The data key goes between locked memory and the module in Rust; the KEK never le
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from strongroom.crypto import DataKey, Edk, HsmSession
+    from strongroom.providers.pkcs11.connection import Connection
     from strongroom.providers.pkcs11.objects import Handles
 
 
@@ -32,7 +34,8 @@ class TokenKekAtWork:
     def __init__(self, kek: TokenKek, place: str | None) -> None:
         self._kek = kek
         self._uri = placed(kek, place)
-        self._connection = CONNECTIONS.take(self._uri)
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
 
     def wrap(self, data_key: DataKey, namespace: str, name: str, context: Mapping[str, str]) -> Edk:
         """`data_key` wrapped and bound to `context`; its EDK names the key by `name`."""
@@ -50,7 +53,7 @@ class TokenKekAtWork:
                 token_nonce=kek.token_nonce,
             )
 
-        return self._connection.use(self._uri, wrap)
+        return self._connected().use(self._uri, wrap)
 
     def unwrap(self, edk: Edk, namespace: str, name: str, context: Mapping[str, str]) -> DataKey:
         """The data key in `edk`."""
@@ -59,11 +62,21 @@ class TokenKekAtWork:
         def unwrap(session: HsmSession, keys: Handles) -> DataKey:
             return session.unwrap_dek(edk, scheme, keys.pair, namespace, name, context, deadline=patience.CALL)
 
-        return self._connection.use(self._uri, unwrap)
+        return self._connected().use(self._uri, unwrap)
 
     def close(self) -> None:
         """End the session with the token, unless others use it."""
-        CONNECTIONS.give_back(self._uri)
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            CONNECTIONS.give_back(self._uri)
+
+    def _connected(self) -> Connection:
+        """The connection, made by the first who uses it: nobody who uses another key waits for a module that hangs."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = CONNECTIONS.take(self._uri)
+            return self._connection
 
 
 def make_kek(token: str, name: str) -> TokenKek:

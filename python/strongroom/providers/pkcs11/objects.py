@@ -146,6 +146,14 @@ def search(session: Any, uri: TokenUri, kind: Any, *, suffix: str = "", by_id: b
     return list(session.get_objects(wanted))
 
 
+def labels(session: Any) -> list[str]:
+    """The label of every AES key."""
+    from pkcs11 import Attribute, KeyType, ObjectClass
+
+    wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: KeyType.AES}
+    return [str(key.label) for key in session.get_objects(wanted)]
+
+
 def name_of(uri: TokenUri) -> str:
     """A key, for people."""
     return repr(uri.object) if uri.object is not None else f"with the id {(uri.id or b'').hex()}"

@@ -22,9 +22,10 @@ from strongroom.errors import (
 )
 from strongroom.home import NewWay, Unlock
 from strongroom.home.auditing import reconcile
+from strongroom.home.keks import survey_keks
 from strongroom.keys import TokenKek
 from strongroom.keyservice import draft
-from strongroom.providers.pkcs11 import TokenUri, connected, token_alone
+from strongroom.providers.pkcs11 import TokenUri, connected, destroy_kek, make_kek, token_alone
 from strongroom.recovery import create_backup, restore_backup, verify_backup
 from tokens import Proxy, SoftHsm, Token, imported, make_token_room, unique
 
@@ -369,13 +370,35 @@ def test_a_backup_holds_where_keks_are_and_restores(soft_token: Token, room: Mad
 
 def test_levels_survive_a_keystore_of_before_there_were_any(soft_token: Token, tmp_path: Path) -> None:
     old = make_room(tmp_path)
-    old.sql("DROP TABLE levels")
+    for table in ("levels", "settings"):
+        old.sql(f"DROP TABLE {table}")
     old.sql("UPDATE alembic_version SET version_num = '0003'")
     with Room(old.home, Unlock(key_file=old.key_file)) as opened:
         opened.classes.set("default", level="hsm", token=place_of(soft_token), reason="to the HSM")
         message = opened.encrypt(b"x")
     with Room(old.home, Unlock(key_file=old.key_file)) as opened:
         assert opened.decrypt(message) == b"x"
+
+
+def test_each_kek_in_a_token_is_tried_and_what_none_is_is_named(
+    soft_token: Token, softhsm: SoftHsm, room: MadeRoom
+) -> None:
+    given = Unlock(key_file=room.key_file)
+    other = softhsm.new_token(unique("other"))
+    with Room(room.home, given) as opened:
+        opened.classes.create("pii", level="hsm", token=place_of(soft_token))
+        opened.classes.create("more", level="hsm", token=place_of(other))
+    assert [kek.error for kek in survey_keks(room.home, given).keks] == [None, None]
+    left = make_kek(place_of(other), f"strongroom/{room.room_id[:8]}/left")
+    found = survey_keks(room.home, given)
+    assert [kek.error for kek in found.keks] == [None, None]
+    assert found.unused == (f"strongroom/{room.room_id[:8]}/left",)
+    destroy_kek(left)
+    ours = next(kek for kek in found.keks if kek.data_class == "more")
+    destroy_kek(TokenKek(uri=ours.token, scheme=ours.scheme))
+    again = survey_keks(room.home, given)
+    assert {kek.data_class: type(kek.error) for kek in again.keks} == {"pii": type(None), "more": KeyNotFound}
+    assert again.unused == ()
 
 
 @pytest.mark.parametrize("stored", [b"", b"{}", b"[]", b"\xff", b'{"scheme":"aes-gcm","uri":"pkcs11:"}', b"null"])
