@@ -13,6 +13,9 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from witness import Witness, serving
+
 PICTURES = Path(__file__).parent / "guides"
 CHROMIUM = (
     *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -84,6 +87,13 @@ def main() -> None:
     for number in range(DAYS):
         run("faketime", "-f", moment(number), sys.executable, "-W", "ignore", "-c", DAY, number)
     period = ("--from", FIRST, "--to", "2026-09-30", "--key-file", "key", "--data", "data")
+    with serving(Witness(logs=[(folder / "room/audit/vkey").read_text().strip()])) as witness:
+        # cosigned at the time of the room
+        witness.clock = lambda: datetime.fromisoformat(FIRST).timestamp() + DAYS * 86_400
+        unlocking = ("--key-file", "key")
+        add = ("strongroom", "audit", "witness", "add", witness.vkey, witness.url, *unlocking)
+        run("faketime", "-f", moment(DAYS), *add)
+        run("faketime", "-f", moment(DAYS), "strongroom", "audit", "witness", "push", *unlocking)
     run("faketime", "-f", moment(DAYS), "strongroom", "report", *period, "-o", "report.html")
     page, profile = (folder / "report.html").as_uri(), f"--user-data-dir={folder / 'profile'}"
     run(*CHROMIUM, profile, "--window-size=1000,1010", f"--screenshot={PICTURES / 'report.png'}", page)

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DASH = "\u2014"
 
@@ -34,6 +34,7 @@ class Witness:
     answer: tuple[int, bytes] | None = None
     delay: float = 0
     url: str = ""
+    clock: Callable[[], float] = time.time
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -81,7 +82,7 @@ class Witness:
         return 200, self.cosignature(text)
 
     def cosignature(self, text: str) -> bytes:
-        now = int(time.time())
+        now = int(self.clock())
         signature = self.key.sign(f"cosignature/v1\ntime {now}\n{text}".encode())
         content = base64.b64encode(self.key_id + now.to_bytes(8, "big") + signature).decode()
         return f"{DASH} {self.name} {content}\n".encode()

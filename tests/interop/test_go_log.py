@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from logs import MemoryNotary, filled
+from strongroom.audit import entries
 from strongroom.audit.cosigning import Cosigner, note_file
+from strongroom.audit.proving import prove
 from strongroom.audit.witnessing import witnessed
 from witness import Witness, serving
 
@@ -77,6 +79,18 @@ def test_what_a_witness_has_cosigned_is_proved(golog: Path, tmp_path: Path) -> N
         text = note.read_text().replace(base64.b64encode(signature).decode(), base64.b64encode(later).decode())
         note.write_text(text)
         assert subprocess.run([*command, note], capture_output=True, check=False).returncode == 1
+
+
+def test_one_entry_is_proved_without_the_log(golog: Path, tmp_path: Path) -> None:
+    notary, _ = grown(tmp_path / "audit", (300,))
+    source, proof = list(entries(tmp_path / "audit")), tmp_path / "proof"
+    command = [golog, "-proof", proof, str(notary.verifier)]
+    for number in (0, 255, 256, 299):
+        proof.write_bytes(prove(tmp_path / "audit", number, notary.verifier))
+        done = subprocess.run(command, input=source[number], capture_output=True, check=False)
+        assert (done.stdout, done.stderr) == (b"entry %d of 300\n" % number, b"")
+        other = source[number].replace(b"denied", b"failed")
+        assert subprocess.run(command, input=other, capture_output=True, check=False).returncode == 1
 
 
 def test_what_is_not_so_is_refused(golog: Path, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def key_component(version: KeyVersion, key: Key, evidence: Evidence) -> Json:
                 "algorithmRef": "algorithm/aes-256-gcm",
                 **{name: stamp(date) for name, date in dates.items() if date is not None},
                 "size": 256,
-                "securedBy": {"mechanism": "wrapped by the root key", "algorithmRef": "algorithm/aes-256-gcm"},
+                "securedBy": secured(version),
             },
         },
         "properties": [
@@ -168,6 +168,13 @@ def key_component(version: KeyVersion, key: Key, evidence: Evidence) -> Json:
             {"name": "strongroom:primary", "value": str(version.primary).lower()},
         ],
     }
+
+
+def secured(version: KeyVersion) -> Json:
+    """What keeps a key version: the root wraps it, or a token holds it."""
+    if version.token is not None:
+        return {"mechanism": "held by a PKCS#11 token"}
+    return {"mechanism": "wrapped by the root key", "algorithmRef": "algorithm/aes-256-gcm"}
 
 
 def dependencies(evidence: Evidence, used: list[str]) -> Iterator[Json]:

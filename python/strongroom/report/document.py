@@ -125,5 +125,8 @@ PLAIN = (
     "data_unread",
     "logs",
     "agreement",
+    "forwarding",
+    "behind",
+    "unreached",
 )
 REFUSAL = ("how", "principal", "action", "data_class", "why")

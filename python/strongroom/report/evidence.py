@@ -43,6 +43,16 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessEvidence:
+    """A witness of a log, and how much of it that has cosigned: `time` is None for nothing, `problem` for another log."""
+
+    name: str
+    size: int = 0
+    time: datetime | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogEvidence:
     """An audit log of the room: where it is, and what verifying it gave.
 
@@ -60,6 +70,7 @@ class LogEvidence:
     vkey: str = ""
     checkpoint: str = ""
     verified: datetime | None = None
+    witnesses: tuple[WitnessEvidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +142,8 @@ class Evidence:
     """All that a report says. What the room holds is as of `made`; what was done is of the period.
 
     `data` are the places whose headers were read for the suites in use, and `data_unread` how many files there could not be.
+    `behind` is how many entries the place that entries are forwarded to has not got, `unreached` what went wrong last with that
+    or with a witness.
     """
 
     room: str
@@ -158,6 +171,9 @@ class Evidence:
     suites: tuple[UsedSuite, ...]
     logs: tuple[LogEvidence, ...]
     agreement: Agreement
+    forwarding: str | None
+    behind: int
+    unreached: str | None
     verdicts: tuple[Verdict, ...] = ()
 
     @property

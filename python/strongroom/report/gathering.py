@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.client.census import census, merged
 from strongroom.crypto import build_info, suites
-from strongroom.home import os_user
+from strongroom.home import os_user, unreached
+from strongroom.home.outward import behind
 from strongroom.home.places import ROOT_FILE
 from strongroom.home.upkeep import opened, site
 from strongroom.keyservice.counting import NEVER
 from strongroom.keyservice.scheduling import tasks_of
+from strongroom.keystore.settings import settings_in
 from strongroom.providers import RootFile
 from strongroom.report.activity import Activity
 from strongroom.report.backing import last_backup
@@ -47,7 +49,7 @@ def gather(home: StrPath | None, unlock: Unlock, period: Period, data: Sequence[
         sealed = RootFile(place / ROOT_FILE, room.id).read().at(snapshot.root_version)
         looked = [census(path) for path in data]
         found = merged(row for each in looked for row in each.counts)
-        description = snapshot.describe()
+        description, settings = snapshot.describe(), settings_in(snapshot.settings)
         evidence = Evidence(
             room=room.id,
             home=str(place.absolute()),
@@ -77,6 +79,9 @@ def gather(home: StrPath | None, unlock: Unlock, period: Period, data: Sequence[
             suites=tuple(used_suites(snapshot, found, made)),
             logs=logs,
             agreement=agreement,
+            forwarding=settings.forwarding,
+            behind=0 if settings.forwarding is None else behind(place, settings.forwarding),
+            unreached=unreached(place),
         )
     return replace(evidence, verdicts=tuple(verdicts(evidence)))
 

@@ -6,17 +6,22 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from strongroom.audit import entries
+from strongroom.audit import Verifier, entries
+from strongroom.audit.cosigning import Cosigner, check_cosigned, last_cosigned
 from strongroom.errors import StrongroomError
 from strongroom.home.auditing import is_newest, missing, own_log, verified
 from strongroom.home.log import folders, identity
 from strongroom.home.reckoning import Books, Reckoning
-from strongroom.report.evidence import Agreement, LogEvidence
+from strongroom.keystore.settings import settings_in
+from strongroom.report.evidence import Agreement, LogEvidence, WitnessEvidence
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from strongroom.audit.verifying import VerifiedLog
     from strongroom.keystore import Keystore, Snapshot
+    from strongroom.model import Witness
     from strongroom.report.activity import Activity
 
 
@@ -61,6 +66,7 @@ def examined(place: Path, folder: Path, room_id: str, keystore: Keystore, snapsh
             return LogEvidence(id=folder.name, place=str(folder), at_hand=True, problem="it is no log of this room")
         sound = verified(folder, room_id, keystore, log)
         checkpoint = (folder / "checkpoint").read_text()
+        witnesses = tuple(witnessed(folder, sound, settings_in(snapshot.settings).witnesses))
     except (StrongroomError, OSError) as error:
         return LogEvidence(id=folder.name, place=str(folder), at_hand=True, problem=str(error))
     return LogEvidence(
@@ -73,7 +79,23 @@ def examined(place: Path, folder: Path, room_id: str, keystore: Keystore, snapsh
         vkey=sound.vkey,
         checkpoint=checkpoint,
         verified=datetime.now(UTC),
+        witnesses=witnesses,
     )
+
+
+def witnessed(folder: Path, sound: VerifiedLog, witnesses: Iterable[Witness]) -> Iterator[WitnessEvidence]:
+    """What each witness of the room has cosigned of a log that verifies."""
+    for witness in witnesses:
+        cosigner, verifier = Cosigner.parse(witness.vkey), Verifier.parse(sound.vkey)
+        try:
+            if last_cosigned(folder, verifier, cosigner) is None:
+                yield WitnessEvidence(name=witness.name)
+                continue
+            found = check_cosigned(folder, verifier, cosigner, sound.size)
+        except StrongroomError as error:
+            yield WitnessEvidence(name=witness.name, problem=str(error))
+        else:
+            yield WitnessEvidence(name=witness.name, size=found.tree.size, time=found.time)
 
 
 def read(folder: Path, activity: Activity, reckoning: Reckoning | None) -> None:

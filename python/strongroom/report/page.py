@@ -20,6 +20,7 @@ from strongroom.report.verdicts import SOON
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from strongroom.model import DataClass
     from strongroom.report.evidence import Evidence
 
 
@@ -52,11 +53,11 @@ def render(evidence: Evidence) -> str:
     )
 
 
-def inventory(evidence: Evidence) -> Iterator[tuple[str, int, Counter[KeyState]]]:
-    """For each class its name, how many keys it has, and how many versions in each state."""
+def inventory(evidence: Evidence) -> Iterator[tuple[DataClass, int, Counter[KeyState]]]:
+    """Each class, how many keys it has, and how many versions in each state."""
     for data_class in evidence.classes:
         keys = [key for key in evidence.keys if key.data_class == data_class.name]
-        yield data_class.name, len(keys), Counter(version.state for key in keys for version in key.versions)
+        yield data_class, len(keys), Counter(version.state for key in keys for version in key.versions)
 
 
 def reserved(evidence: Evidence) -> Counter[str]:

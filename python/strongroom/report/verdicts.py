@@ -17,6 +17,7 @@ def verdicts(evidence: Evidence) -> Iterator[Verdict]:
     """Every check, in the order of the page."""
     yield Verdict("Audit log", *log(evidence))
     yield Verdict("Log and keystore", *agreement(evidence))
+    yield Verdict("Witnesses", *witnesses(evidence))
     yield Verdict("Cryptoperiods", *periods(evidence))
     yield Verdict("Key states", *states(evidence))
     yield Verdict("Refusals and failures", *refusals(evidence))
@@ -52,6 +53,29 @@ def agreement(evidence: Evidence) -> tuple[Grade, str]:
     if found.wrong:
         return Grade.WRONG, f"{count(len(found.wrong), 'thing')} on which they do not agree."
     return Grade.SOUND, f"They agree on {count(found.changes, 'change')} of keys and {count(found.leases, 'lease')}."
+
+
+def witnesses(evidence: Evidence) -> tuple[Grade, str]:
+    """Whether somebody else has seen that the log only goes on."""
+    found = [each for log in evidence.logs for each in log.witnesses]
+    wrong = [each for each in found if each.problem]
+    if wrong:
+        return Grade.WRONG, f"The log is not the one that {wrong[0].name} has seen: {wrong[0].problem}"
+    if evidence.unreached:
+        return Grade.ATTENTION, f"It did not work last: {evidence.unreached}"
+    if not found:
+        return Grade.ATTENTION, "Nobody cosigns the log, so who holds the root could have rewritten it."
+    late = [each for each in found if each.time is None or each.time < evidence.made - LATELY]
+    if late:
+        return (
+            Grade.ATTENTION,
+            f"{count(len(late), 'witness')} saw nothing of the log for {LATELY.days} days: {late[0].name}.",
+        )
+    size = min(each.size for each in found)
+    return (
+        Grade.SOUND,
+        f"{count(len(found), 'witness')} saw the first {count(size, 'entry')} and that they only went on.",
+    )
 
 
 def periods(evidence: Evidence) -> tuple[Grade, str]:
@@ -139,4 +163,4 @@ def algorithms(evidence: Evidence) -> tuple[Grade, str]:
     return Grade.SOUND, "Every class writes a current suite, and so was all data that was looked at."
 
 
-SOON = timedelta(days=30)
+SOON, LATELY = timedelta(days=30), timedelta(days=7)

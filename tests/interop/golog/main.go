@@ -1,9 +1,11 @@
 // Verifies an audit log with the packages of Go's checksum database, and nothing of ours.
 //
 //	golog [-witness VKEY] FOLDER VKEY [OLDER-CHECKPOINT ...]
+//	golog -proof PROOF VKEY < ENTRY
 //
 // It checks the signature of the checkpoint, that every entry is in the tree, and that each older checkpoint is a beginning of it.
-// With -witness, each older checkpoint has to be one that this witness has cosigned (C2SP tlog-cosignature).
+// With -witness, each older checkpoint has to be one that this witness has cosigned (C2SP tlog-cosignature). With -proof it needs
+// no log: it checks that one entry is in the tree of the checkpoint that the proof carries (C2SP tlog-proof).
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,7 +34,12 @@ const (
 
 func main() {
 	vkey := flag.String("witness", "", "the key of a witness that must have cosigned each older checkpoint")
+	proof := flag.String("proof", "", "a proof of the entry on standard input")
 	flag.Parse()
+	if *proof != "" && flag.NArg() == 1 {
+		proved(*proof, flag.Arg(0))
+		return
+	}
 	if flag.NArg() < 2 {
 		fail("usage: golog [-witness VKEY] FOLDER VKEY [OLDER-CHECKPOINT ...]")
 	}
@@ -55,10 +63,14 @@ func main() {
 func checkpoint(path string, verifier note.Verifier, witnesses []note.Verifier) tlog.Tree {
 	content, err := os.ReadFile(path)
 	check(err)
+	return signed(content, verifier, witnesses)
+}
+
+func signed(content []byte, verifier note.Verifier, witnesses []note.Verifier) tlog.Tree {
 	opened, err := note.Open(content, note.VerifierList(append(witnesses, verifier)...))
 	check(err)
 	if len(opened.Sigs) != len(witnesses)+1 {
-		fail(path + " is not signed by all who should have")
+		fail("a checkpoint is not signed by all who should have")
 	}
 	lines := strings.Split(opened.Text, "\n")
 	if len(lines) != 4 || lines[0] != verifier.Name() {
@@ -73,6 +85,32 @@ func checkpoint(path string, verifier note.Verifier, witnesses []note.Verifier) 
 		fail("the root is too short")
 	}
 	return tree
+}
+
+// proved checks an entry by a proof that carries its checkpoint.
+func proved(path, vkey string) {
+	verifier, err := note.NewVerifier(vkey)
+	check(err)
+	content, err := os.ReadFile(path)
+	check(err)
+	head, checkpoint, _ := strings.Cut(string(content), "\n\n")
+	lines := strings.Split(head, "\n")
+	if len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" {
+		fail("this is not a proof")
+	}
+	number, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
+	check(err)
+	var hashes tlog.RecordProof
+	for _, line := range lines[2:] {
+		hash, err := tlog.ParseHash(line)
+		check(err)
+		hashes = append(hashes, hash)
+	}
+	tree := signed([]byte(checkpoint), verifier, nil)
+	entry, err := io.ReadAll(os.Stdin)
+	check(err)
+	check(tlog.CheckRecord(hashes, tree.N, tree.Hash, number, tlog.RecordHash(entry)))
+	fmt.Printf("entry %d of %d\n", number, tree.N)
 }
 
 // entries proves every entry of every bundle, by hashes of its own and, for some of each bundle, by those of the tiles.

@@ -16,7 +16,10 @@ from strongroom.keystore.tables import WRAP_COUNTERS
 from strongroom.recovery import create_backup, verify_backup
 from strongroom.report import Grade, Period, document, gather
 from strongroom.report.activity import MOST, Activity
+from strongroom.report.page import render
 from unit.report.conftest import HOSTILE
+from unit.report.test_page import Reader
+from witness import Witness, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +132,29 @@ def test_what_is_overdue_is_told(evidence: Make, room: MadeRoom) -> None:
     assert [(task.task, task.why) for task in found.due if task.overdue] == [
         ("rotate", "it has wrapped 64 data keys of at most 100")
     ]
+
+
+def test_what_witnesses_have_seen_is_told(evidence: Make, room: MadeRoom) -> None:
+    assert grade(evidence(room), "Witnesses") is Grade.ATTENTION
+    vkey = (room.home / "audit" / "vkey").read_text().strip()
+    unlock = Unlock(key_file=room.key_file)
+    with serving(Witness(name=HOSTILE.replace("+", "").replace(" ", ""), logs=[vkey])) as witness:
+        with Room(room.home, unlock) as opened:
+            opened.settings.add_witness(witness.vkey, witness.url)
+            opened.settings.forward_to("file:///dev/full")
+        assert [each.time for each in evidence(room).logs[0].witnesses] == [None]
+        with Room(room.home, unlock):
+            pass
+        found = evidence(room)
+        assert found.unreached is not None
+        assert found.behind == found.logs[0].size == found.logs[0].witnesses[0].size
+        (room.home / "audit" / "unreached").unlink()
+        assert grade(evidence(room), "Witnesses") is Grade.SOUND
+        (kept,) = [path for path in (room.home / "audit/witness").iterdir() if path.name != "lock"]
+        kept.write_bytes(kept.read_bytes()[:-9])
+        found = evidence(room)
+        assert grade(found, "Witnesses") is Grade.WRONG
+        assert witness.name in Reader(render(found)).text
 
 
 # --- in memory that does not grow ------------------------------------------------------------------------------------
