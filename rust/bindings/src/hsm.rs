@@ -230,6 +230,7 @@ fn by_name(scheme: &str) -> PyResult<Scheme> {
     match scheme {
         "aes-gcm" => Ok(Scheme::AesGcm),
         "aes-cbc-hmac-sha256" => Ok(Scheme::AesCbcHmacSha256),
+        "rsa-oaep-sha256" => Ok(Scheme::RsaOaepSha256),
         _ => Err(to_py(Error::Misuse(format!("{scheme:?} is no scheme")))),
     }
 }

@@ -73,6 +73,25 @@ impl Calls {
         transform("C_Decrypt", self.0.C_Decrypt, at.session, input, out)
     }
 
+    pub(crate) fn digest_init(
+        &self,
+        session: CK_SESSION_HANDLE,
+        mechanism: &mut CK_MECHANISM,
+    ) -> Result<(), Fault> {
+        let call = self.0.C_DigestInit.ok_or(MISSING)?;
+        // SAFETY: as for `encrypt_init`.
+        ok("C_DigestInit", unsafe { call(session, mechanism) })
+    }
+
+    pub(crate) fn digest(
+        &self,
+        session: CK_SESSION_HANDLE,
+        input: &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, Fault> {
+        transform("C_Digest", self.0.C_Digest, session, input, out)
+    }
+
     pub(crate) fn sign_init(&self, at: &At, mechanism: &mut CK_MECHANISM) -> Result<(), Fault> {
         let call = self.0.C_SignInit.ok_or(MISSING)?;
         // SAFETY: as for `encrypt_init`.
@@ -90,7 +109,7 @@ pub(crate) struct At {
     pub(crate) key: CK_OBJECT_HANDLE,
 }
 
-/// What C_Encrypt, C_Decrypt and C_Sign have in common.
+/// What C_Encrypt, C_Decrypt, C_Digest and C_Sign have in common.
 type Transform = Option<
     unsafe extern "C" fn(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG) -> CK_RV,
 >;

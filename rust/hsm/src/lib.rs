@@ -2,7 +2,7 @@
 //! locked memory.
 //!
 //! ```text
-//! Session ──► scheme (aes-gcm, aes-cbc-hmac-sha256) ──► calls (one C function each)
+//! Session ──► scheme (aes-gcm, aes-cbc-hmac-sha256, rsa-oaep-sha256) ──► calls (one C function each)
 //!         └─► worker (a thread that may be abandoned) ──► Module (loaded once, never unloaded)
 //! ```
 //!

@@ -3,38 +3,43 @@
 //! ```text
 //! aes-gcm              iv 12 or 16 │ ciphertext 32 │ tag 16
 //! aes-cbc-hmac-sha256  iv 16 │ ciphertext 32 │ mac 32
+//! rsa-oaep-sha256      the ciphertext of: key 32 │ SHA-256 of the associated data 32
 //! ```
 //!
 //! The MAC is over the length of the associated data in 8 bytes, big-endian, the associated data, iv and ciphertext. It is
-//! checked before anything is decrypted.
+//! checked before anything is decrypted. OAEP shows nobody's authorship: whoever has the public key can wrap a key of their own. What it
+//! does show is for which associated data a key was wrapped.
 
 use std::ffi::c_void;
 use std::ptr;
 
 use cryptoki_sys::{
-    CK_GCM_PARAMS, CK_MECHANISM, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SESSION_HANDLE, CK_ULONG,
-    CKM_AES_CBC, CKM_AES_GCM, CKM_SHA256_HMAC,
+    CK_GCM_PARAMS, CK_MECHANISM, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_RSA_PKCS_OAEP_PARAMS,
+    CK_SESSION_HANDLE, CK_ULONG, CKG_MGF1_SHA256, CKM_AES_CBC, CKM_AES_GCM, CKM_RSA_PKCS_OAEP, CKM_SHA256,
+    CKM_SHA256_HMAC, CKZ_DATA_SPECIFIED,
 };
 use strongroom_secmem::{Secret, ct_eq};
 
 use crate::Fault;
 use crate::calls::{At, Calls};
 
-/// Which of the two. What was wrapped by one is never tried with the other.
+/// Which of the three. What was wrapped by one is never tried with the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// CKM_AES_GCM.
     AesGcm,
     /// CKM_AES_CBC, and CKM_SHA256_HMAC over what it gives.
     AesCbcHmacSha256,
+    /// CKM_RSA_PKCS_OAEP with SHA-256, MGF1 of SHA-256 and no label, under a key of 2,048 bits or more.
+    RsaOaepSha256,
 }
 
 /// The token's keys: handles of objects.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
-    /// An AES key of 256 bits.
+    /// An AES key of 256 bits, or an RSA private key.
     pub aes: u64,
-    /// A generic secret for HMAC; the scheme with a MAC wants it.
+    /// A generic secret for HMAC, which the scheme with a MAC wants, or the RSA public key, which only wrapping wants.
     pub hmac: Option<u64>,
 }
 
@@ -60,7 +65,8 @@ impl Operation<'_> {
         match (scheme, nonce) {
             (Scheme::AesGcm, nonce) => self.gcm_wrap(key, nonce),
             (Scheme::AesCbcHmacSha256, Nonce::Given(iv)) => self.cbc_wrap(key, iv),
-            (Scheme::AesCbcHmacSha256, Nonce::Token) => Err(Fault::Nonsense { call: "C_EncryptInit" }),
+            (Scheme::RsaOaepSha256, Nonce::Given(_)) => self.rsa_wrap(key),
+            (_, Nonce::Token) => Err(Fault::Nonsense { call: "C_EncryptInit" }),
         }
     }
 
@@ -68,6 +74,7 @@ impl Operation<'_> {
         match scheme {
             Scheme::AesGcm => self.gcm_unwrap(wrapped),
             Scheme::AesCbcHmacSha256 => self.cbc_unwrap(wrapped),
+            Scheme::RsaOaepSha256 => self.rsa_unwrap(wrapped),
         }
     }
 
@@ -132,6 +139,51 @@ impl Operation<'_> {
         self.opened(sealed)
     }
 
+    fn rsa_wrap(&self, key: &Secret) -> Result<Vec<u8>, Fault> {
+        let public = self.keys.hmac.ok_or(Fault::Nonsense { call: "C_EncryptInit" })?;
+        let digest = self.digest()?;
+        let whole = Secret::fill_with(KEY_LEN + DIGEST_LEN, |bytes| {
+            bytes[..KEY_LEN].copy_from_slice(key.expose()?);
+            bytes[KEY_LEN..].copy_from_slice(&digest);
+            Ok::<_, Fault>(())
+        })?;
+        let mut out = vec![0; LONGEST_MODULUS];
+        self.calls.encrypt_init(&self.at(public), &mut mechanism(CKM_RSA_PKCS_OAEP, &mut oaep_params()))?;
+        let written = self.calls.encrypt(&self.at(public), whole.expose()?, &mut out)?;
+        if written < SHORTEST_MODULUS {
+            return Err(Fault::Nonsense { call: "C_Encrypt" });
+        }
+        out.truncate(written);
+        Ok(out)
+    }
+
+    fn rsa_unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+        if !(SHORTEST_MODULUS..=LONGEST_MODULUS).contains(&wrapped.len()) {
+            return Err(Fault::Corrupt);
+        }
+        let digest = self.digest()?;
+        let private = self.at(self.keys.aes);
+        self.calls.decrypt_init(&private, &mut mechanism(CKM_RSA_PKCS_OAEP, &mut oaep_params()))?;
+        let mut written = 0;
+        let room = Secret::fill_with(LONGEST_MODULUS, |out| {
+            written = self.calls.decrypt(&private, wrapped, out)?;
+            Ok::<_, Fault>(())
+        })?;
+        let whole = &room.expose()?[..written];
+        if written != KEY_LEN + DIGEST_LEN || !ct_eq(&whole[KEY_LEN..], &digest) {
+            return Err(Fault::Corrupt);
+        }
+        Ok(Secret::copy_from(&whole[..KEY_LEN])?)
+    }
+
+    /// The digest of the associated data, which the token computes: it is trusted with the keys.
+    fn digest(&self) -> Result<[u8; DIGEST_LEN], Fault> {
+        let mut digest = [0; DIGEST_LEN];
+        self.calls.digest_init(self.session, &mut bare(CKM_SHA256))?;
+        let written = self.calls.digest(self.session, self.aad, &mut digest)?;
+        if written == DIGEST_LEN { Ok(digest) } else { Err(Fault::Nonsense { call: "C_Digest" }) }
+    }
+
     /// The end of a decryption. Modules may want as much room as the ciphertext has, so the key comes out of a longer secret.
     fn opened(&self, sealed: &[u8]) -> Result<Secret, Fault> {
         let mut written = 0;
@@ -156,6 +208,16 @@ impl Operation<'_> {
 
     fn at(&self, key: CK_OBJECT_HANDLE) -> At {
         At { session: self.session, key }
+    }
+}
+
+fn oaep_params() -> CK_RSA_PKCS_OAEP_PARAMS {
+    CK_RSA_PKCS_OAEP_PARAMS {
+        hashAlg: CKM_SHA256,
+        mgf: CKG_MGF1_SHA256,
+        source: CKZ_DATA_SPECIFIED,
+        pSourceData: ptr::null_mut(),
+        ulSourceDataLen: 0,
     }
 }
 
@@ -187,6 +249,10 @@ fn bare(kind: CK_MECHANISM_TYPE) -> CK_MECHANISM {
 const KEY_LEN: usize = 32;
 const TAG_LEN: usize = 16;
 const MAC_LEN: usize = 32;
+const DIGEST_LEN: usize = 32;
+/// Moduli of 2,048 to 8,192 bits, in bytes.
+const SHORTEST_MODULUS: usize = 256;
+const LONGEST_MODULUS: usize = 1024;
 const GCM_IV: usize = 12;
 const CBC_IV: usize = 16;
 /// The longest that a token appends.

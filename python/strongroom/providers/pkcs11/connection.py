@@ -63,39 +63,42 @@ class Connection:
         self._keys: dict[TokenUri, Handles] = {}
         self._schemes: dict[TokenUri, Scheme] = {}
 
+    # `rsa`: whether it may be an RSA key, which shows nobody's authorship. A room's root never is under one.
     # --- what is done with a key ---------------------------------------------------------------------------------
 
-    def use(self, uri: TokenUri, work: Callable[[HsmSession, Handles], Result]) -> Result:
+    def use(self, uri: TokenUri, work: Callable[[HsmSession, Handles], Result], *, rsa: bool = False) -> Result:
         """What `work` makes of a session and the key that `uri` names. It may be done twice, and must not mind.
 
         Raises ProviderUnavailable, BadPassphrase, KeyNotFound, Misuse, and AuthenticationFailed for what the key has not wrapped.
         """
-        return self._persist(lambda: self._in_session(uri, work), uri)
+        return self._persist(lambda: self._in_session(uri, work, rsa=rsa), uri)
 
-    def scheme(self, uri: TokenUri) -> Scheme:
+    def scheme(self, uri: TokenUri, *, rsa: bool = False) -> Scheme:
         """How the key wraps, found by trying. Raises Misuse where it does not."""
 
         def probe() -> Scheme:
-            keys = self._found(uri)
+            keys = self._found(uri, rsa=rsa)
             if uri not in self._schemes:
                 self._schemes[uri] = self._probed(keys, uri)
             return self._schemes[uri]
 
         return self._persist(probe, uri)
 
-    def make(self, uri: TokenUri) -> TokenUri:
+    def make(self, uri: TokenUri, *, rsa: bool = False) -> TokenUri:
         """Make the key that `uri` names, and say which it is. Raises TargetExists."""
         uri = replace(uri, id=secrets.token_bytes(16))
 
         def generate() -> TokenUri:
-            self._made(uri)
+            self._made(uri, rsa=rsa)
             return replace(uri, serial=self._serial())
 
         return self._persist(generate, uri)
 
-    def existing(self, uri: TokenUri) -> TokenUri:
+    def existing(self, uri: TokenUri, *, rsa: bool = False) -> TokenUri:
         """Which key it is that `uri` names. Raises KeyNotFound."""
-        return self._persist(lambda: replace(uri, id=self._found(uri).id or uri.id, serial=self._serial()), uri)
+        return self._persist(
+            lambda: replace(uri, id=self._found(uri, rsa=rsa).id or uri.id, serial=self._serial()), uri
+        )
 
     def destroy(self, uri: TokenUri) -> None:
         """Destroy a key. Raises KeyNotFound where there is none, once it was looked for in a token that was asked anew."""
@@ -207,7 +210,7 @@ class Connection:
         if tried[Verdict.UNCLEAR] == 1:
             return Verdict.SESSION
         try:
-            self._probed(self._found(uri), uri)
+            self._probed(self._found(uri, rsa=True), uri)
         except Exception:  # noqa: BLE001 - it is not well, which is what was asked
             return Verdict.MODULE
         return Verdict.BUSY if tried[Verdict.UNCLEAR] < SURE else Verdict.CORRUPT
@@ -228,8 +231,8 @@ class Connection:
 
     # --- sessions --------------------------------------------------------------------------------------------------
 
-    def _in_session(self, uri: TokenUri, work: Callable[[HsmSession, Handles], Result]) -> Result:
-        keys = self._found(uri)
+    def _in_session(self, uri: TokenUri, work: Callable[[HsmSession, Handles], Result], *, rsa: bool) -> Result:
+        keys = self._found(uri, rsa=rsa)
         with self._session() as session:
             return work(session, keys)
 
@@ -384,38 +387,66 @@ class Connection:
 
     # --- keys ------------------------------------------------------------------------------------------------------
 
-    def _found(self, uri: TokenUri) -> Handles:
+    def _found(self, uri: TokenUri, *, rsa: bool = False) -> Handles:
         """The key's handles, which are good for all sessions of the process."""
+        find = objects.find_any if rsa else objects.find
         with self._lock:
             self._ready()
-            if uri not in self._keys:
+            if uri not in self._keys or (self._keys[uri].rsa and not rsa):
                 with self._library_session() as session:
-                    self._keys[uri] = self._module.ask("C_FindObjects", lambda: objects.find(session, uri))
+                    self._keys[uri] = self._module.ask("C_FindObjects", lambda: find(session, uri))
             return self._keys[uri]
 
-    def _made(self, uri: TokenUri) -> None:
-        """Make the key, and the one beside it where the scheme wants it. Nothing is left of a key that does not wrap."""
+    def _made(self, uri: TokenUri, *, rsa: bool) -> None:
+        """Make the key, and the one beside it where the scheme wants it; RSA keys where none wraps otherwise, and they may be."""
         with self._library_session(read_write=True) as session:
-            ask = self._module.ask
-            ask("C_FindObjects", lambda: objects.check_absent(session, uri))
-            made = [ask("C_GenerateKey", lambda: objects.make_aes(session, uri))]
+            self._module.ask("C_FindObjects", lambda: objects.check_absent(session, uri))
             try:
-                try:
-                    self._probed(self._found(uri), uri)
-                except Misuse:
-                    made.append(ask("C_GenerateKey", lambda: objects.make_hmac(session, uri)))
-                    self._keys.clear()
-                    self._probed(self._found(uri), uri)
-            except BaseException:
+                self._tried(session, uri, (objects.make_aes, objects.make_hmac))
+            except Misuse:
+                if not rsa:
+                    raise
+                self._tried(session, uri, (objects.make_rsa,))
+
+    def _tried(self, session: Any, uri: TokenUri, makers: tuple[Callable[[Any, TokenUri], Any], ...]) -> None:
+        """Make keys until they wrap. Nothing is left of keys that do not."""
+        made: list[Any] = []
+        try:
+            for make in makers:
+                new = self._module.ask("C_GenerateKey", partial(make, session, uri))
+                made += new if isinstance(new, tuple) else (new,)
                 self._keys.clear()
-                for key in made:
-                    ask("C_DestroyObject", key.destroy)
+                try:
+                    self._probed(self._found(uri, rsa=True), uri)
+                except Misuse:
+                    if make is makers[-1]:
+                        raise
+                except KeyNotFound:
+                    # what was made last has taken the place of what was made first
+                    if make is makers[-1]:
+                        raise Misuse(
+                            "the token does not keep two keys with one id, which its scheme would want"
+                        ) from None
+                else:
+                    return
+        except BaseException:
+            self._keys.clear()
+            for key in made:
+                self._discard(key)
+            raise
+
+    def _discard(self, key: Any) -> None:
+        """Destroy a key, if it is there: in NSS a secret key takes the place of another of its id."""
+        try:
+            self._module.ask("C_DestroyObject", key.destroy)
+        except Exception as error:
+            if verdict(error) is not Verdict.LOGIN:
                 raise
 
     def _probed(self, keys: Handles, uri: TokenUri) -> Scheme:
         """The first scheme by which a random key comes back. Raises Misuse."""
         why: Exception | None = None
-        for scheme in SCHEMES:
+        for scheme in (RSA,) if keys.rsa else SCHEMES:
             if scheme.name == SCHEMES[-1].name and keys.hmac is None:
                 continue
             try:
@@ -435,7 +466,7 @@ class Connection:
     def _kinds() -> tuple[tuple[Any, str], ...]:
         from pkcs11 import KeyType
 
-        return ((KeyType.AES, ""), (KeyType.GENERIC_SECRET, objects.HMAC))
+        return ((KeyType.AES, ""), (KeyType.GENERIC_SECRET, objects.HMAC), (KeyType.RSA, ""))
 
 
 def as_text(value: str | bytes) -> str:
@@ -464,4 +495,5 @@ MOST_TRIES = {Verdict.SESSION: 1, Verdict.LOGIN: 1, Verdict.MODULE: 2}
 SURE = 4
 PROBE = "strongroom-probe"
 SCHEMES = (Scheme("aes-gcm"), Scheme("aes-gcm", token_nonce=True), Scheme("aes-cbc-hmac-sha256"))
+RSA = Scheme("rsa-oaep-sha256")
 REFUSED: set[tuple[object, ...]] = set()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from strongroom.errors import AuthenticationFailed, KeyNotFound, Misuse, ProviderUnavailable, RoomTampered
 from strongroom.keys import root_binding
 from strongroom.providers.pkcs11 import patience
+from strongroom.providers.pkcs11.connection import SCHEMES
 from strongroom.providers.pkcs11.connections import connected
 from strongroom.providers.pkcs11.pin import check_source
 from strongroom.providers.pkcs11.uri import TokenUri
@@ -46,6 +47,8 @@ def unwrapped_root(
     """The root in `sealed`, out of the token that `uri` leads to. Raises RoomTampered, ProviderUnavailable, BadPassphrase."""
     bound = binding(room_id, version, parameters)
     scheme = str(parameters.get("scheme"))
+    if scheme not in {known.name for known in SCHEMES}:
+        raise RoomTampered("root.json names a scheme that no root is wrapped by: put back a copy of it")
 
     def unwrap(session: HsmSession, keys: Handles) -> RootKey:
         return session.unwrap_root(sealed, scheme, keys.pair, bound, deadline=patience.CALL)

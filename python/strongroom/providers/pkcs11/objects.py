@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Handles:
-    """Handles of the AES key and, where there is one, of the HMAC key beside it; and the id that both have."""
+    """Handles of the AES key and, where there is one, of the HMAC key beside it; and the id that both have.
+
+    With `rsa` they are those of a private key and of its public key.
+    """
 
     aes: int
     hmac: int | None
     id: bytes
+    rsa: bool = False
 
     @property
     def pair(self) -> tuple[int, int | None]:
@@ -43,11 +47,37 @@ def find(session: Any, uri: TokenUri) -> Handles:
     return Handles(found[0].handle, beside[0].handle if len(beside) == 1 else None, key_id)
 
 
+def find_any(session: Any, uri: TokenUri) -> Handles:
+    """The AES key that `uri` names, or else the RSA key. Raises as `find`."""
+    try:
+        return find(session, uri)
+    except KeyNotFound:
+        return find_rsa(session, uri)
+
+
+def find_rsa(session: Any, uri: TokenUri) -> Handles:
+    """The RSA key pair that `uri` names. Raises KeyNotFound, and Misuse where there are several or it is not safe to use."""
+    from pkcs11 import KeyType, ObjectClass
+
+    found = search(session, uri, KeyType.RSA)
+    private = [key for key in found if key.object_class == ObjectClass.PRIVATE_KEY]
+    if not private:
+        raise KeyNotFound(f"the token has no RSA key {name_of(uri)}")
+    if len(private) > 1:
+        raise Misuse(f"the token has {len(private)} RSA keys {name_of(uri)}: say which by id=")
+    check_guarded(private[0], uri)
+    key_id = bytes(private[0].id or b"")
+    public = [key for key in found if key.object_class == ObjectClass.PUBLIC_KEY and bytes(key.id or b"") == key_id]
+    if len(public) != 1:
+        raise Misuse(f"the token has no public key beside {name_of(uri)}, or several")
+    return Handles(private[0].handle, public[0].handle, key_id, rsa=True)
+
+
 def check_absent(session: Any, uri: TokenUri) -> None:
     """Raises TargetExists where a key of that name is there."""
     from pkcs11 import KeyType
 
-    if search(session, uri, KeyType.AES, by_id=False):
+    if any(search(session, uri, kind, by_id=False) for kind in (KeyType.AES, KeyType.RSA)):
         raise TargetExists(f"the token has a key {name_of(uri)} already: name another, or use it with --existing")
 
 
@@ -90,6 +120,29 @@ def make_hmac(session: Any, uri: TokenUri, *, stays: bool = True) -> Any:
         )
 
     return made(generate, guarded() | usage)
+
+
+def make_rsa(session: Any, uri: TokenUri) -> tuple[Any, Any]:
+    """A new RSA key pair that only encrypts and decrypts: the public key and the private one."""
+    from pkcs11 import Attribute, KeyType, MechanismFlag
+
+    def generate(template: dict[Any, bool]) -> tuple[Any, Any]:
+        new: tuple[Any, Any] = session.generate_keypair(
+            KeyType.RSA,
+            RSA_BITS,
+            label=uri.object,
+            id=uri.id,
+            store=True,
+            capabilities=MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT,
+            private_template=template,
+        )
+        return new
+
+    private = guarded() | {Attribute.SIGN: False}
+    # a private key has no such use, and some tokens mind that it is named
+    del private[Attribute.WRAP]
+    pair: tuple[Any, Any] = made(generate, private)
+    return pair
 
 
 def guarded() -> dict[Any, bool]:
@@ -135,10 +188,12 @@ def check_guarded(key: Any, uri: TokenUri) -> None:
 
 
 def search(session: Any, uri: TokenUri, kind: Any, *, suffix: str = "", by_id: bool = True) -> list[Any]:
-    """The secret keys of a kind that the URI names."""
-    from pkcs11 import Attribute, ObjectClass
+    """The secret keys of a kind that the URI names; of RSA, the private and the public ones."""
+    from pkcs11 import Attribute, KeyType, ObjectClass
 
-    wanted: dict[Any, Any] = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: kind}
+    wanted: dict[Any, Any] = {Attribute.KEY_TYPE: kind}
+    if kind is not KeyType.RSA:
+        wanted[Attribute.CLASS] = ObjectClass.SECRET_KEY
     if uri.object is not None:
         wanted[Attribute.LABEL] = f"{uri.object}{suffix}"
     if uri.id is not None and by_id:
@@ -160,3 +215,4 @@ def name_of(uri: TokenUri) -> str:
 
 
 HMAC = "-hmac"
+RSA_BITS = 3072

@@ -1,0 +1,79 @@
+"""Keys under RSA keys of a token (`rsa-oaep-sha256`): for those who say that it may be, and never for the root of a room."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from strongroom.crypto import HsmSession, RootKey
+from strongroom.errors import AuthenticationFailed, KeyNotFound, Misuse, TargetExists, TokenFault
+from strongroom.providers.pkcs11 import TokenUri, connected, patience
+from strongroom.providers.pkcs11.connection import Connection, Scheme
+from strongroom.providers.pkcs11.objects import Handles
+from tokens import Token, make_token_room, unique
+
+SCHEME = "rsa-oaep-sha256"
+BOUND = bytes(range(32))
+
+
+@pytest.fixture(params=["ock_token", "nss_token"])
+def rsa_token(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Token:
+    """A token that does OAEP with SHA-256, and, for us, nothing else."""
+
+    def refused(connection: Connection, keys: object, scheme: Scheme) -> bool:
+        if scheme.name != SCHEME:
+            raise TokenFault("C_EncryptInit returned 0x70", "returned", 0x70)
+        return trip(connection, keys, scheme)
+
+    trip = Connection._round_trip
+    monkeypatch.setattr(Connection, "_round_trip", refused)
+    found: Token = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_key_comes_back_for_the_same_associated_data_only(rsa_token: Token) -> None:
+    wanted = TokenUri.parse(rsa_token.uri(unique("rsa")))
+    with connected(wanted) as connection:
+        uri = connection.make(wanted, rsa=True)
+        assert connection.scheme(uri, rsa=True).name == SCHEME
+        root = RootKey.generate()
+
+        def wrap(session: HsmSession, keys: Handles) -> bytes:
+            blob = session.wrap_root(root, SCHEME, keys.pair, BOUND, deadline=patience.CALL)
+            session.unwrap_root(blob, SCHEME, keys.pair, BOUND, deadline=patience.CALL).close()
+            return blob
+
+        blob = connection.use(uri, wrap, rsa=True)
+        assert len(blob) == 3072 // 8
+        for given, bound in ((blob, BOUND[::-1]), (blob[:-1], BOUND), (b"", BOUND)):
+            with pytest.raises(AuthenticationFailed):
+                connection.use(uri, partial(unwrap, given, bound), rsa=True)
+        with pytest.raises(TargetExists):
+            connection.make(wanted, rsa=True)
+        connection.destroy(uri)
+        with pytest.raises(KeyNotFound):
+            connection.existing(replace(uri, id=None), rsa=True)
+
+
+def unwrap(blob: bytes, bound: bytes, session: HsmSession, keys: Handles) -> None:
+    session.unwrap_root(blob, SCHEME, keys.pair, bound, deadline=patience.CALL).close()
+
+
+def test_a_rooms_root_is_never_under_one(rsa_token: Token, state: Path, tmp_path: Path) -> None:
+    uri = rsa_token.uri(unique("rsa"))
+    with pytest.raises(Misuse, match="no scheme"):
+        make_token_room(tmp_path, uri)
+    with connected(TokenUri.parse(uri)) as connection:
+        made = connection.make(TokenUri.parse(uri), rsa=True)
+        for refused in (connection.existing, connection.scheme):
+            with pytest.raises(KeyNotFound):
+                refused(made)
+        with pytest.raises(KeyNotFound):
+            make_token_room(tmp_path, str(made), existing=True)
+        connection.destroy(made)
+
+
+def test_it_comes_after_everything_else(soft_token: Token) -> None:
+    with connected(TokenUri.parse(soft_token.uri())) as connection:
+        made = connection.make(TokenUri.parse(soft_token.uri()), rsa=True)
+        assert connection.scheme(made, rsa=True).name == "aes-gcm"
