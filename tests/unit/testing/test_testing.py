@@ -128,6 +128,15 @@ def test_one_of_two_is_enough() -> None:
         service.close()
 
 
+def test_a_token_that_refuses_its_key_is_passed_over_as_well() -> None:
+    with testing.FakeHsm() as first, testing.FakeHsm() as second, testing.room(root=first.uri) as room:
+        room.ways.add(NewWay(token=second.uri), reason="a second token")
+        first.fail("C_DecryptInit", 0x68)
+        service = open_room(room.home)
+        assert list(service.standing().values()) == [False, True]
+        service.close()
+
+
 def test_a_key_that_is_there_is_not_taken_and_what_was_changed_is_noticed(tmp_path: Path) -> None:
     with testing.FakeHsm() as hsm, testing.room(root=hsm.uri) as room:
         with pytest.raises(strongroom.errors.TargetExists):

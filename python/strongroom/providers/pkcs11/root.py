@@ -13,6 +13,7 @@ from strongroom.errors import (
     BackendUnavailable,
     BadPassphrase,
     KeyNotFound,
+    Misuse,
     RoomLocked,
     RoomTampered,
     RoomUnsafe,
@@ -214,7 +215,7 @@ def token_entries(sealed: SealedRoot, given: TokenUri | None = None) -> list[Ent
 
 
 # what another token may not have, or make up for
-FAILURES = (BackendUnavailable, KeyNotFound, BadPassphrase, RoomLocked, RoomUnsafe, OSError)
+FAILURES = (BackendUnavailable, KeyNotFound, Misuse, BadPassphrase, RoomLocked, RoomUnsafe, OSError)
 AVOIDED = 30.0
 """Seconds for which a token that has failed once is asked after the others."""
 LONGEST_AVOIDED = 480.0
