@@ -61,7 +61,7 @@ def unwrap(blob: bytes, bound: bytes, session: HsmSession, keys: Handles) -> Non
 
 def test_a_rooms_root_is_never_under_one(rsa_token: Token, state: Path, tmp_path: Path) -> None:
     uri = rsa_token.uri(unique("rsa"))
-    with pytest.raises(Misuse, match="no scheme"):
+    with pytest.raises(Misuse, match=r"no scheme|two keys with one id"):
         make_token_room(tmp_path, uri)
     with connected(TokenUri.parse(uri)) as connection:
         made = connection.make(TokenUri.parse(uri), rsa=True)
