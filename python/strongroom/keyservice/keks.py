@@ -59,16 +59,27 @@ class Keks:
             if self._closed:
                 raise KeyUnavailable("this room was closed: open it again")
             self._let_go()
+            in_token = record.token_kek
+            if in_token is not None:
+                return self._in_token(name, in_token, token)
             if name not in self._keks:
                 now = clock()
-                in_token = record.token_kek
-                if in_token is not None:
-                    self._keks[name] = at_work(in_token, token)
-                    return self._keks[name]
                 self._keks[name] = unwrapped(record, self._room_id, self._root)
                 if self._root.lease_seconds is not None:
                     self._ends[name] = now + self._root.lease_seconds
             return self._keks[name]
+
+    def _in_token(self, name: KeyName, kek: TokenKek, token: str | None) -> Kek:
+        """A KEK in its token. Where the class says by now that the token is elsewhere, one that goes there."""
+        from strongroom.providers.pkcs11 import TokenKekAtWork
+
+        known = self._keks.get(name)
+        if isinstance(known, TokenKekAtWork) and known.place == token:
+            return known
+        self._keks[name] = TokenKekAtWork(kek, token)
+        if known is not None:
+            known.close()
+        return self._keks[name]
 
     def _let_go(self) -> None:
         """Drop what was lent for a time that is over. A KEK that another thread is using is wiped when it is done."""
@@ -97,13 +108,6 @@ class Keks:
             keks, self._keks = self._keks, {}
         for kek in keks.values():
             kek.close()
-
-
-def at_work(kek: TokenKek, token: str | None) -> Kek:
-    """A KEK in its token."""
-    from strongroom.providers.pkcs11 import TokenKekAtWork
-
-    return TokenKekAtWork(kek, token)
 
 
 def clock() -> float:

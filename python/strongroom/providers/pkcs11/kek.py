@@ -33,6 +33,7 @@ class TokenKekAtWork:
 
     def __init__(self, kek: TokenKek, place: str | None) -> None:
         self._kek = kek
+        self.place = place
         self._uri = placed(kek, place)
         self._lock = threading.Lock()
         self._connection: Connection | None = None

@@ -115,9 +115,13 @@ def test_the_same_token_at_another_place_is_no_other_token(opened: Room, soft_to
     opened.classes.set("pii", token=place_of(replace(soft_token, pin_file=moved)), reason="the PIN file moved")
     (key,) = [key for key in opened.keys.list() if key.data_class == "pii"]
     assert len(key.versions) == 1
+    soft_token.pin_file.unlink()
     with Room(opened._home, opened._unlock) as again:
-        soft_token.pin_file.unlink()
         assert again.decrypt(message) == b"x"
+    # one that was open before goes to the new place as well
+    service = opened._service
+    made = service.generate_dek(REQUEST, "pii", PII)
+    assert service.unwrap_dek(REQUEST, [made.edk], PII).data_key == made.data_key
 
 
 def test_another_token_makes_a_new_version(opened: Room, softhsm: SoftHsm) -> None:
