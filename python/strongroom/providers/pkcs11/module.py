@@ -89,7 +89,7 @@ def module(path: str) -> Module:
         MODULES.check_process()
         if real not in MODULES.loaded:
             check_file(real)
-            MODULES.loaded[real] = Module(real)
+            MODULES.loaded[real] = begun(real)
             if real in MODULES.inherited:
                 # what the parent began is here as well, and is not ours
                 MODULES.loaded[real].renew(0)
@@ -107,6 +107,16 @@ def uninstall(path: str) -> None:
     """Take it out again."""
     with MODULES.lock:
         MODULES.loaded.pop(os.path.realpath(path), None)
+
+
+def begun(path: str) -> Module:
+    """A module that was not begun before. Raises ProviderUnavailable, which says what that may mean."""
+    try:
+        return Module(path)
+    except TokenFault as error:
+        raise ProviderUnavailable(
+            f"the PKCS#11 module {path} does not begin: {error}. Is its configuration in place, and its token or network there?"
+        ) from error
 
 
 def settle() -> None:
