@@ -61,7 +61,7 @@ def lose_one(trial: Trial, other: Token, name: str, loss: Loss) -> None:
     report.count(f"calls with one of two tokens {name}", work.done)
     report.notes.append(f"one token {name}: seen after {took:.1f} s, back after {back:.1f} s")
     report.found.extend(f"{name}: {failure}" for failure in work.failures)
-    if took > patience.CALL + SEEN_WITHIN or back > 2 * AVOIDED + patience.CALL + SEEN_WITHIN:
+    if took > SEEN_WITHIN or back > 2 * AVOIDED + patience.CALL + SEEN_WITHIN:
         report.found.append(f"{name}: it was seen after {took:.1f} s, and that it was back after {back:.1f} s")
     if health != [1, 0]:
         report.found.append(f"{name}: `providers health` ended with {health}, not with 1 and then 0")

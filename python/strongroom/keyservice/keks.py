@@ -38,7 +38,7 @@ class Kek(Protocol):
 
 
 class Keks:
-    """Unwraps each KEK once and keeps it in locked memory, for as long as the root lends it. Thread-safe.
+    """Unwraps each KEK and keeps it in locked memory, for as long as the root lends it. Thread-safe.
 
     One in a token is never unwrapped: it is kept as a connection.
     """
@@ -51,23 +51,34 @@ class Keks:
         self._closed = False
         self._keks: dict[KeyName, Kek] = {}
         self._ends: dict[KeyName, float] = {}
+        self._forgotten = 0
 
     def of(self, record: VersionRecord, token: str | None) -> Kek:
         """The KEK of a version; `token` says where its token is now. Raises RoomTampered for one that our root did not wrap."""
         name = KeyName(record.key_id, record.version)
         with self._lock:
-            if self._closed:
-                raise KeyUnavailable("this room was closed: open it again")
+            self._check_open()
             self._let_go()
             in_token = record.token_kek
             if in_token is not None:
                 return self._in_token(name, in_token, token)
-            if name not in self._keks:
-                now = clock()
-                self._keks[name] = unwrapped(record, self._room_id, self._root)
-                if self._root.lease_seconds is not None:
-                    self._ends[name] = now + self._root.lease_seconds
-            return self._keks[name]
+            if name in self._keks:
+                return self._keks[name]
+            root, forgotten, now = self._root, self._forgotten, clock()
+        # nobody waits here for a token that does not answer somebody else
+        kek = unwrapped(record, self._room_id, root)
+        with self._lock:
+            self._check_open()
+            if self._forgotten != forgotten or name in self._keks:
+                return self._keks.get(name, kek)
+            self._keks[name] = kek
+            if root.lease_seconds is not None:
+                self._ends[name] = now + root.lease_seconds
+            return kek
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise KeyUnavailable("this room was closed: open it again")
 
     def _in_token(self, name: KeyName, kek: TokenKek, token: str | None) -> Kek:
         """A KEK in its token. Where the class says by now that the token is elsewhere, one that goes there."""
@@ -97,6 +108,7 @@ class Keks:
         with self._lock:
             kek = self._keks.pop(name, None)
             self._ends.pop(name, None)
+            self._forgotten += 1
         if kek is not None:
             kek.close()
 

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.errors import (
@@ -32,11 +32,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Standing:
-    """What became of a token when it was asked: when that was, how often it has failed since, and until when others come first."""
+    """What became of a token when it was asked: when that was, how often it has failed since, and until when others come first.
+
+    `inside` has the beginnings of the calls that it has not answered yet.
+    """
 
     asked: float = 0.0
     failures: int = 0
     avoided_until: float = 0.0
+    inside: list[float] = field(default_factory=list)
+
+    def is_slow(self, now: float) -> bool:
+        """Whether it lets somebody wait for longer than a token does that is well: it may have hung."""
+        return any(now - begun > SLOW for begun in self.inside)
 
     def answered(self) -> None:
         """It gave the key."""
@@ -63,6 +71,7 @@ class TokenRoot:
         self._sealed = sealed
         self._given = given
         self._lock = threading.Lock()
+        self._taking = threading.Lock()
         self._entries = token_entries(sealed, given)
         self._standings = {entry.way: Standing() for entry in self._entries}
         self.way = ""
@@ -81,9 +90,10 @@ class TokenRoot:
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """The ids of the ways whose tokens did not answer when they were asked last."""
+        """The ids of the ways whose tokens did not answer when they were asked last, or let somebody wait now."""
+        now = time.monotonic()
         with self._lock:
-            return tuple(way for way, standing in self._standings.items() if standing.failures)
+            return tuple(way for way, standing in self._standings.items() if standing.failures or standing.is_slow(now))
 
     def standing(self) -> dict[str, bool]:
         """Whether the token of each way gave the root when it was asked last.
@@ -171,12 +181,21 @@ class TokenRoot:
 
     def _by(self, entry: Entry) -> RootKey:
         uri = uri_of(entry.parameters, self._given)
-        self._hold(entry.way, uri)
-        return unwrapped_root(entry.sealed, self._sealed.room_id, self.version, entry.parameters, uri)
+        inside, begun = self._standings[entry.way].inside, time.monotonic()
+        with self._lock:
+            inside.append(begun)
+        try:
+            self._hold(entry.way, uri)
+            return unwrapped_root(entry.sealed, self._sealed.room_id, self.version, entry.parameters, uri)
+        finally:
+            with self._lock:
+                inside.remove(begun)
 
     def _hold(self, way: str, uri: TokenUri) -> None:
         """Stay connected for as long as this lives, so that the PIN is needed once."""
-        with self._lock:
+        if way in self._holding:
+            return
+        with self._taking:
             if way not in self._holding:
                 CONNECTIONS.take(uri)
                 self._held.callback(CONNECTIONS.give_back, uri)
@@ -197,14 +216,20 @@ class TokenRoot:
                 entry
                 for entry in self._entries
                 if now >= self._standings[entry.way].avoided_until
+                and not self._standings[entry.way].inside
                 and now - self._standings[entry.way].asked > KNOWN_FOR
             ]
 
     def _in_order(self) -> list[Entry]:
-        """The entries in the order of the file, those last whose tokens have failed lately."""
+        """The entries in the order of the file, those last whose tokens have failed lately or let somebody wait now."""
         now = time.monotonic()
+
+        def is_last(entry: Entry) -> bool:
+            standing = self._standings[entry.way]
+            return standing.avoided_until > now or standing.is_slow(now)
+
         with self._lock:
-            return sorted(self._entries, key=lambda entry: self._standings[entry.way].avoided_until > now)
+            return sorted(self._entries, key=is_last)
 
 
 def token_entries(sealed: SealedRoot, given: TokenUri | None = None) -> list[Entry]:
@@ -216,6 +241,8 @@ def token_entries(sealed: SealedRoot, given: TokenUri | None = None) -> list[Ent
 
 # what another token may not have, or make up for
 FAILURES = (BackendUnavailable, KeyNotFound, Misuse, BadPassphrase, RoomLocked, RoomUnsafe, OSError)
+SLOW = 0.5
+"""Seconds after which a token that has not answered counts as one that does not: others are asked first meanwhile."""
 AVOIDED = 30.0
 """Seconds for which a token that has failed once is asked after the others."""
 LONGEST_AVOIDED = 480.0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from rooms import CONTEXT, REQUEST
+from strongroom import crypto
 from strongroom.cli.machine import tokens_answer
 from strongroom.client.room import Room
 from strongroom.errors import (
@@ -333,6 +334,35 @@ def test_a_token_that_hangs_is_passed_over(
     root.backup_key().close()
     assert (root.degraded, root.way) == ((), first)
     root.close()
+
+
+def test_a_token_that_hangs_is_seen_before_its_deadline_and_nobody_else_waits(
+    proxy: Proxy, soft_token: Token, ock_token: Token, state: Path, tmp_path: Path
+) -> None:
+    made = make_token_room(tmp_path, soft_token.uri(module=proxy.module))
+    with Room(made.home) as room:
+        room.ways.add(NewWay(token=ock_token.uri(unique("root"))), reason="a second token")
+        first, second = (way.id for way in room.ways.list())
+        kept = room.encrypt(b"x")
+    service = open_room(made.home)
+    root = service._root
+    proxy.does("C_Decrypt sleep 3")
+    waiting = threading.Thread(target=lambda: root.backup_key().close())
+    start = time.monotonic()
+    waiting.start()
+    while root.degraded != (first,):
+        assert time.monotonic() - start < 1
+        time.sleep(0.02)
+    # and others are served meanwhile, those too who need a KEK
+    root.backup_key().close()
+    assert root.way == second
+    assert service.unwrap_dek(REQUEST, crypto.Header.parse(kept).edks, {"strongroom-class": "default"})
+    assert time.monotonic() - start < 2
+    assert waiting.is_alive()
+    proxy.does()
+    waiting.join()
+    assert root.degraded == ()
+    service.close()
 
 
 def test_a_command_without_its_token_ends_with_30_and_writes_nothing(
