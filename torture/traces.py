@@ -37,7 +37,7 @@ def entries(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]:
 
 OWN = ".strongroom"
 FILES_OF_A_LOG = frozenset(
-    {"checkpoint", "lock", "pending", "sealing", "vkey", "tile", "entries"}
+    {"checkpoint", "lock", "pending", "pruned", "sealing", "vkey", "tile", "entries"}
     | {str(number) for number in range(256)}
     | {f"{number:03}{end}" for number in range(256) for end in ("", ".p")}
 )

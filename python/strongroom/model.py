@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -134,13 +135,23 @@ class Key:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+def new_request() -> str:
+    """A name that no other request has."""
+    return os.urandom(16).hex()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """On whose behalf something is asked (`principal`), what for (a stable word) and why (a sentence)."""
+    """On whose behalf something is asked (`principal`), what for (a stable word) and why (a sentence).
+
+    `id` is random and tells which entries of the audit log belong together; `trace` is the W3C trace id that it is part of.
+    """
 
     principal: str
     purpose: str
     reason: str
+    id: str = field(default_factory=new_request, compare=False)
+    trace: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +167,8 @@ class Lease:
     reason: str
     opened: datetime
     seconds: int
+    request: str
+    trace: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,13 +202,21 @@ def test_entries_are_those_of_the_specification(folder, service):
     context = write_message(folder, service, b"")
     lines = list(audit_entries(folder / "room" / "audit"))
     entries = [json.loads(line) for line in lines]
-    assert [entry["event"] for entry in entries] == ["room-created", "class-created", "key-created", "lease-opened"]
-    made, _, first_key, opened = entries
+    assert [entry["event"] for entry in entries] == [
+        "room-created",
+        "class-created",
+        "key-created",
+        "writer-started",
+        "lease-opened",
+    ]
+    made, _, first_key, started, opened = entries
     assert first_key["edges"] == [1, 4]
     pairs = sorted((key.encode(), value.encode()) for key, value in context.items())
     assert opened["context_digest"] == hashlib.sha256(lp(*(part for pair in pairs for part in pair))).hexdigest()
     common = {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process", "library"}
+    common |= {"request"}
     assert set(made) == common | {"room"}
+    assert set(started) == common | {"writer"}
     lease = {
         "lease",
         "action",
@@ -231,10 +239,10 @@ def test_the_log_is_that_of_the_specification(folder, service):
     write_message(folder, service, b"")
     audit = folder / "room" / "audit"
     waiting = list(records(audit / "pending", 3))
-    assert [json.loads(entry)["event"] for entry in waiting] == ["lease-opened"]
+    assert [json.loads(entry)["event"] for entry in waiting] == ["writer-started", "lease-opened"]
     service.close()
-    assert list(records(audit / "pending", 4)) == []
-    bundle = (audit / "tile/entries/000.p/4").read_bytes()
+    assert list(records(audit / "pending", 6)) == []
+    bundle = (audit / "tile/entries/000.p/6").read_bytes()
     entries = []
     while bundle:
         length = int.from_bytes(bundle[:2], "big")
@@ -242,20 +250,21 @@ def test_the_log_is_that_of_the_specification(folder, service):
         bundle = bundle[2 + length :]
     assert entries == list(audit_entries(audit))
     leaves = [hashlib.sha256(b"\0" + entry).digest() for entry in entries]
-    assert (audit / "tile/0/000.p/4").read_bytes() == b"".join(leaves)
-    pairs = [hashlib.sha256(b"\1" + leaves[at] + leaves[at + 1]).digest() for at in (0, 2)]
-    root = hashlib.sha256(b"\1" + b"".join(pairs)).digest()
+    assert (audit / "tile/0/000.p/6").read_bytes() == b"".join(leaves)
+    pairs = [hashlib.sha256(b"\1" + leaves[at] + leaves[at + 1]).digest() for at in (0, 2, 4)]
+    four = hashlib.sha256(b"\1" + pairs[0] + pairs[1]).digest()
+    root = hashlib.sha256(b"\1" + four + pairs[2]).digest()
 
     room, key, rows = opened_keystore(folder)
     (log,), (head,) = rows["audit_logs"], rows["audit_heads"]
-    assert (head["log"], head["size"], head["root"]) == (log["id"], 4, root)
+    assert (head["log"], head["size"], head["root"]) == (log["id"], 6, root)
     assert log["place"] == f"{os.uname().nodename}:{audit}"
     seed = mac(key, lp(b"strongroom/1/audit-key", room.encode(), log["id"].encode()))
     private, name = Ed25519PrivateKey.from_private_bytes(seed), f"strongroom/{room}/{log['id']}"
     public = b"\1" + private.public_key().public_bytes_raw()
     key_id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
     assert (audit / "vkey").read_text() == f"{name}+{key_id.hex()}+{base64.b64encode(public).decode()}\n"
-    text = f"{name}\n4\n{base64.b64encode(root).decode()}\n"
+    text = f"{name}\n6\n{base64.b64encode(root).decode()}\n"
     signature = base64.b64encode(key_id + private.sign(text.encode())).decode()
     assert (audit / "checkpoint").read_text() == f"{text}\n\u2014 {name} {signature}\n"
 

@@ -23,6 +23,7 @@ from strongroom.audit.events import (
     KeystoreUpgraded,
     LeaseClosed,
     LeaseOpened,
+    LogPruned,
     LogStarted,
     OwnerChanged,
     Recovered,
@@ -31,6 +32,7 @@ from strongroom.audit.events import (
     RootRotated,
     SettingChanged,
     UnlockChanged,
+    UnlockFailed,
     Who,
 )
 from strongroom.audit.log import AuditLog
@@ -59,6 +61,7 @@ __all__ = [
     "KeystoreUpgraded",
     "LeaseClosed",
     "LeaseOpened",
+    "LogPruned",
     "LogStarted",
     "MeteredSink",
     "Notary",
@@ -72,6 +75,7 @@ __all__ = [
     "Tally",
     "Tree",
     "UnlockChanged",
+    "UnlockFailed",
     "Verifier",
     "Who",
     "entries",

@@ -75,6 +75,11 @@ def read_vkey(text: str, kind: bytes, whose: str) -> tuple[str, bytes]:
 def sign(tree: Tree, verifier: Verifier, signature_of: Callable[[bytes], bytes]) -> bytes:
     """The checkpoint of `tree`, signed by its log."""
     text = f"{verifier.name}\n{tree.size}\n{base64.b64encode(tree.root).decode()}\n".encode()
+    return sign_note(text, verifier, signature_of)
+
+
+def sign_note(text: bytes, verifier: Verifier, signature_of: Callable[[bytes], bytes]) -> bytes:
+    """A note of these lines, signed by the log (C2SP signed-note)."""
     signature = base64.b64encode(verifier.key_id + signature_of(text)).decode()
     return text + f"\n{DASH} {verifier.name} {signature}\n".encode()
 
@@ -82,18 +87,26 @@ def sign(tree: Tree, verifier: Verifier, signature_of: Callable[[bytes], bytes])
 def verify(note: bytes, verifier: Verifier) -> Tree:
     """The tree that a checkpoint speaks of. Raises AuditTampered unless the log has signed it. Other signers are not looked at."""
     try:
-        head, _, signatures = note.decode().rpartition("\n\n")
-        text = head + "\n"
-        origin, size, root, *_ = head.split("\n")
-        # the first line that is ours decides: a known signer whose signature fails rejects the note
-        found = next(found for line in signatures.splitlines() if (found := signature_by(line, verifier)))
-        ed25519_verify(verifier.public_key, text.encode(), found)
+        origin, size, root, *_ = text_of(note, verifier).split("\n")
         tree = Tree(int(size), base64.b64decode(root, validate=True))
         if origin != verifier.name or str(tree.size) != size or len(tree.root) != 32:
             raise ValueError(origin)
-    except (ValueError, StopIteration, AuthenticationFailed):
+    except ValueError:
         raise AuditTampered(f"the checkpoint is not one that {verifier.name} has signed") from None
     return tree
+
+
+def text_of(note: bytes, verifier: Verifier) -> str:
+    """The lines of a note. Raises ValueError unless the log has signed them."""
+    head, _, signatures = note.decode().rpartition("\n\n")
+    text = head + "\n"
+    try:
+        # the first line that is ours decides: a known signer whose signature fails rejects the note
+        found = next(found for line in signatures.splitlines() if (found := signature_by(line, verifier)))
+        ed25519_verify(verifier.public_key, text.encode(), found)
+    except (StopIteration, AuthenticationFailed):
+        raise ValueError("not signed by the log") from None
+    return text
 
 
 def signature_by(line: str, verifier: Signer) -> bytes | None:

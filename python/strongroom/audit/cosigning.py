@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from strongroom.audit.checkpoint import Tree, Verifier, key_id, read_vkey, signature_by, verify
+from strongroom.audit.pruned import first_kept
 from strongroom.crypto import ed25519_verify, merkle_check
 from strongroom.errors import AuditTampered, AuditUnavailable, AuthenticationFailed
 from strongroom.files import write_private
@@ -90,7 +91,7 @@ def check_cosigned(folder: Path, verifier: Verifier, cosigner: Cosigner, size: i
         raise AuditTampered(
             f"{folder}: an older log was put back, it has {size} entries, and {cosigner.name} has seen {found.tree.size}"
         )
-    _, (root,) = merkle_check(folder, 0, size, [found.tree.size])
+    _, (root,) = merkle_check(folder, first_kept(folder), size, [found.tree.size])
     if root != found.tree.root:
         raise AuditTampered(f"{folder}: this is not the log that {cosigner.name} has seen at {found.tree.size} entries")
     return found

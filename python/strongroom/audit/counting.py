@@ -24,7 +24,7 @@ class Tally:
         self._changes: dict[str, str] = {}
 
     def count(self, entry: Entry) -> None:
-        """Count one entry. What is neither a lease nor a failure is a change."""
+        """Count one entry. What is neither a lease nor a failure, nor about the log itself, is a change."""
         match entry["event"]:
             case "lease-opened":
                 self._lease_opened(entry)
@@ -34,6 +34,10 @@ class Tally:
                 self._failed(entry, "denied")
             case "failed":
                 self._failed(entry, str(entry["error"]))
+            case "unlock-failed":
+                self._meter.add(of.FAILURES, 1, {"data_class": "", "action": "unlock", "outcome": str(entry["error"])})
+            case "writer-started" | "writer-stopped":
+                pass
             case event:
                 self._changed(entry, str(event))
 

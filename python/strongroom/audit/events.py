@@ -26,7 +26,7 @@ MAX_ENTRY = 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
-    """Who did it: the principal, purpose and reason of the request; the OS user, host and process that made it."""
+    """Who did it: principal, purpose, reason, id and trace of the request; the OS user, host and process that made it."""
 
     principal: str
     purpose: str
@@ -34,6 +34,8 @@ class Who:
     actor: str
     host: str
     process: int
+    request: str
+    trace: str | None
 
     @classmethod
     def of(cls, request: Request, actor: str) -> Who:
@@ -45,6 +47,8 @@ class Who:
             actor=actor,
             host=os.uname().nodename,
             process=os.getpid(),
+            request=request.id,
+            trace=request.trace,
         )
 
 
@@ -64,6 +68,8 @@ class Event:
         import rfc8785
 
         content = {"schema": SCHEMA, "event": self.name, "library": library(), **flat(self.who), **flat(self)}
+        if self.who.trace is None:
+            del content["trace"]
         entry: bytes = rfc8785.dumps(canonical(content))
         if len(entry) > MAX_ENTRY:
             raise LimitExceeded(
@@ -337,6 +343,43 @@ class Recovered(Event):
 
     name: ClassVar[str] = "recovered"
     bytes_cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogPruned(Event):
+    """The oldest entries are about to go: so many, up to this time, so that `first` stays. `leases` began in them and go on."""
+
+    name: ClassVar[str] = "log-pruned"
+    first: int
+    entries: int
+    until: datetime
+    root: str
+    leases: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockFailed(Event):
+    """Somebody tried to open the room with what does not open it."""
+
+    name: ClassVar[str] = "unlock-failed"
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterStarted(Event):
+    """A process opened the room, and appends its first entry behind this one."""
+
+    name: ClassVar[str] = "writer-started"
+    writer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterStopped(Event):
+    """It closed the room, after so many entries of its own. A writer without this entry ended without closing."""
+
+    name: ClassVar[str] = "writer-stopped"
+    writer: str
+    entries: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

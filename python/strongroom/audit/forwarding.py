@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from strongroom.audit.locks import Lock
+from strongroom.audit.pruned import first_kept
 from strongroom.audit.reading import entries, signed_size
 from strongroom.audit.targets import deliver, target_of
 from strongroom.errors import AuditUnavailable
@@ -43,7 +44,8 @@ def forward(folder: Path, log: str, target: str, most: int | None = None) -> For
         raise AuditUnavailable(f"{folder} cannot be forwarded from: {error.strerror}") from error
     try:
         with lock.held():
-            at = cursor(folder, target)
+            # what was pruned before is gone
+            at = max(cursor(folder, target), first_kept(folder))
             end = signed_size(folder) if most is None else min(signed_size(folder), at + most)
             source = islice(entries(folder, at), max(end - at, 0))
             while batch := list(islice(source, BATCH)):

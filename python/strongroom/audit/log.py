@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from strongroom.audit.beginning import begin
-from strongroom.audit.events import Recovered, Who
+from strongroom.audit.events import Recovered, Who, WriterStarted, WriterStopped
 from strongroom.audit.locks import Lock
 from strongroom.audit.pending import Pending, Span
 from strongroom.audit.scribe import Scribe, Task
 from strongroom.audit.sealing import Sealing
 from strongroom.audit.sink import Head
 from strongroom.errors import AuditUnavailable, KeystoreUnavailable
+from strongroom.keys import new_id
 from strongroom.model import Request
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ Result = TypeVar("Result")
 class AuditLog:
     """The log in the directory `folder`. Thread-safe; not to be used in a forked child.
 
-    Without a `notary` it only takes entries, which the next to open it seals. An fsync that fails poisons the log: what the
+    Without a `notary` it only takes entries, which the next to open it seals. One that is `announced` says in the log when it
+    began to append, and when it stopped. An fsync that fails poisons the log: what the
     kernel then holds is unknown, so nothing more is acknowledged. Raises AuditUnavailable, and AuditTampered for a log that
     is not what it was.
     """
 
-    def __init__(self, folder: Path, actor: str, notary: Notary | None = None) -> None:
+    def __init__(self, folder: Path, actor: str, notary: Notary | None = None, *, announced: bool = False) -> None:
         self._folder = folder
         self._actor = actor
         self._notary = notary
@@ -49,6 +51,8 @@ class AuditLog:
         self._files = threading.Lock()
         self._left: list[Pending] = []
         self._is_durable = True
+        self._writer = new_id() if announced else None
+        self._written = 0
         self._seal_at = SEAL_AT
         self._closed = False
         self._scribe = Scribe(self._commit, f"the audit log {folder}")
@@ -95,8 +99,9 @@ class AuditLog:
         """Make everything durable, seal it and close the log. May be called again."""
         try:
             if not self._closed and self._scribe.poison is None and self._process == os.getpid():
-                if not self._is_durable:
-                    self._hand_in([])
+                last = [self._stopped()] if self._writer and self._written else []
+                if last or not self._is_durable:
+                    self._hand_in(last)
                 self._seal()
         finally:
             self._release()
@@ -148,13 +153,19 @@ class AuditLog:
             for pending in self._left:
                 pending.close()
             self._left.clear()
-            self._write([entry for task in tasks for entry in task.entries])
+            self._write_all([entry for task in tasks for entry in task.entries])
             descriptor = self._pending.descriptor
         self._scribe.end([task for task in tasks if not task.durable])
         if not self._is_durable and any(task.durable for task in tasks):
             self._scribe.beat()
             self._fdatasync(descriptor)
             self._is_durable = True
+
+    def _write_all(self, entries: Sequence[bytes]) -> None:
+        """Write entries, behind one that says who begins to."""
+        is_first = self._writer is not None and self._written == 0 and len(entries) > 0
+        self._write([self._started(), *entries] if is_first else entries)
+        self._written += len(entries)
 
     def _write(self, entries: Sequence[bytes]) -> None:
         if entries:
@@ -185,8 +196,7 @@ class AuditLog:
         """Cut what a crash has left, which no live process can be writing while the lock is held."""
         self._pending.check_torn(self._pending.end.offset + torn)
         self._pending.cut()
-        who = Who.of(Request("strongroom", "audit", "a crash left the last entry torn"), self._actor)
-        self._write([Recovered(who=who, bytes_cut=torn).entry()])
+        self._write([Recovered(who=self._who("a crash left the last entry torn"), bytes_cut=torn).entry()])
 
     def _fdatasync(self, descriptor: int) -> None:
         try:
@@ -198,6 +208,15 @@ class AuditLog:
         why = f"the audit log {self._folder} could not be made durable ({error.strerror}): open the room again"
         self._scribe.spoil(why)
         raise AuditUnavailable(why) from error
+
+    def _started(self) -> bytes:
+        return WriterStarted(who=self._who(""), writer=self._writer or "").entry()
+
+    def _stopped(self) -> bytes:
+        return WriterStopped(who=self._who(""), writer=self._writer or "", entries=self._written).entry()
+
+    def _who(self, reason: str) -> Who:
+        return Who.of(Request("strongroom", "audit", reason), self._actor)
 
     # --- sealing -------------------------------------------------------------------------------------------------
 

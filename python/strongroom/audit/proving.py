@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from strongroom.audit.checkpoint import Tree, Verifier, verify
+from strongroom.audit.pruned import read_mark
 from strongroom.audit.tiles import TILE, bundle, width
 from strongroom.crypto import merkle_includes, merkle_inclusion
 from strongroom.errors import AuditTampered, MalformedMessage, Misuse
@@ -21,8 +22,9 @@ def prove(folder: Path, index: int, verifier: Verifier) -> bytes:
     except FileNotFoundError:
         raise AuditTampered(f"{folder / 'checkpoint'} is missing") from None
     tree = verify(note, verifier)
-    if not 0 <= index < tree.size:
-        raise Misuse(f"the checkpoint covers entries 0 to {tree.size - 1}, and not {index}")
+    first = read_mark(folder, verifier).size
+    if not first <= index < tree.size:
+        raise Misuse(f"the checkpoint covers entries {first} to {tree.size - 1}, and not {index}")
     hashes = merkle_inclusion(folder, index, tree.size)
     lines = [HEAD, f"index {index}", *(base64.b64encode(each).decode() for each in hashes), "", ""]
     proof = "\n".join(lines).encode() + note

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit.beginning import PLAIN
 from strongroom.audit.pending import Pending
+from strongroom.audit.pruned import first_kept
 from strongroom.audit.tiles import bundles
 from strongroom.errors import AuditUnavailable
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def entries(folder: Path, start: int = 0) -> Iterator[bytes]:
-    """Every entry of the log in `folder` from number `start` on. A last one that is torn or being written is left out.
+    """Every entry of the log in `folder` from number `start` on, or from the first that was not pruned.
+
+    A last one that is torn or being written is left out.
 
     Raises AuditUnavailable, and AuditTampered where one is missing.
     """
@@ -28,7 +31,7 @@ def entries(folder: Path, start: int = 0) -> Iterator[bytes]:
         pending = Pending(folder / "pending")
         try:
             pending.refresh()
-            size = signed_size(folder)
+            size, start = signed_size(folder), max(start, first_kept(folder))
             yield from bundles(folder, start, size)
             waiting = (entry for _, entry in pending.entries(pending.start, pending.end.offset))
             yield from islice(waiting, max(start, size) - pending.first, None)

@@ -90,4 +90,26 @@ def height(level: str) -> int:
     return 0 if level == "entries" else 8 * int(level)
 
 
+def named(name: str) -> tuple[str, int, int] | None:
+    """Level, number and width of a tile by its path, None for a path that no tile has."""
+    _, level, *groups = name.split("/")
+    count = TILE
+    if len(groups) > 1 and groups[-2].endswith(".p"):
+        if not groups[-1].isdecimal() or not 0 < int(groups[-1]) < TILE:
+            return None
+        count = int(groups.pop())
+        groups[-1] = groups[-1].removesuffix(".p")
+    digits = "".join(group.removeprefix("x") for group in groups)
+    if not digits.isdecimal() or not (level == "entries" or level.isdecimal()):
+        return None
+    index = int(digits)
+    expected = bundle_name(index, count).replace("/entries/", f"/{level}/", 1)
+    return (level, index, count) if name == expected else None
+
+
+def ends_before(level: str, index: int, number: int) -> bool:
+    """Whether all that a tile stands for comes before entry `number`."""
+    return (index + 1) * TILE << height(level) <= number
+
+
 TILE = 256

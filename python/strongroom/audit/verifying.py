@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit.checkpoint import Tree, Verifier, verify
 from strongroom.audit.pending import Pending
-from strongroom.audit.tiles import TILE, bundle_name, width
+from strongroom.audit.pruned import read_mark
+from strongroom.audit.tiles import TILE, bundle_name, ends_before, named, width
 from strongroom.crypto import merkle_check
 from strongroom.errors import AuditTampered, AuditUnavailable
 
@@ -29,13 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedLog:
-    """A log that verifies: how many entries its checkpoint covers, their root, and how many wait for the next one."""
+    """A log that verifies: how many entries its checkpoint covers, their root, and how many wait for the next one.
+
+    The first `pruned` of them are gone, as the log has signed.
+    """
 
     log: str
     vkey: str
     size: int
     root: bytes
     waiting: int
+    pruned: int
 
 
 def verify_log(
@@ -48,8 +53,9 @@ def verify_log(
         try:
             torn = pending.refresh()
             tree = verify((folder / "checkpoint").read_bytes(), verifier)
-            check_tree(folder, tree, known, control)
-            check_names(folder, tree)
+            gone = read_mark(folder, verifier)
+            check_tree(folder, tree, gone, known, control)
+            check_names(folder, tree, gone.size)
             check_waiting(folder, pending, torn, tree, known)
             waiting = pending.end.index - tree.size
         finally:
@@ -58,21 +64,28 @@ def verify_log(
         raise AuditTampered(f"{error.filename} is missing") from None
     except OSError as error:
         raise AuditUnavailable(f"the audit log {folder} cannot be read: {error}") from error
-    return VerifiedLog(log=verifier.name, vkey=str(verifier), size=tree.size, root=tree.root, waiting=waiting)
+    return VerifiedLog(
+        log=verifier.name, vkey=str(verifier), size=tree.size, root=tree.root, waiting=waiting, pruned=gone.size
+    )
 
 
-def check_tree(folder: Path, tree: Tree, known: Tree | None, control: Control | None) -> None:
+def check_tree(folder: Path, tree: Tree, gone: Tree, known: Tree | None, control: Control | None) -> None:
     """Compare every entry and tile with the root, and the tree with what the room has signed."""
-    within = [known.size] if known is not None and known.size <= tree.size else []
-    root, roots = merkle_check(folder, 0, tree.size, within, control=control)
-    if root != tree.root:
+    if gone.size > tree.size or (known is not None and gone.size > known.size):
+        raise AuditTampered(f"{folder}: the log was pruned further than it was signed")
+    within = [gone.size, *([known.size] if known is not None and known.size <= tree.size else [])]
+    root, roots = merkle_check(folder, gone.size, tree.size, within, control=control)
+    if root != tree.root or roots[0] != gone.root:
         raise AuditTampered(f"{folder}: the entries are not those that the checkpoint covers")
-    if known is not None and within and roots[0] != known.root:
+    if known is not None and len(within) > 1 and roots[1] != known.root:
         raise AuditTampered(f"{folder}: this is not the log that the room has signed at {known.size} entries")
 
 
-def check_names(folder: Path, tree: Tree) -> None:
-    """Raises AuditTampered for a tile that the tree does not name. Older unfinished tiles hold nothing else than newer ones."""
+def check_names(folder: Path, tree: Tree, gone: int) -> None:
+    """Raises AuditTampered for a tile that the tree does not name. Older unfinished tiles hold nothing else than newer ones.
+
+    What a crash has left of those that were pruned is not read by anybody.
+    """
     for path in (folder / "tile").rglob("*"):
         if path.is_dir() or path.name.startswith("."):
             continue
@@ -81,6 +94,8 @@ def check_names(folder: Path, tree: Tree) -> None:
         if found is None or found[2] > width(tree.size, found[0], found[1]):
             raise AuditTampered(f"{name} does not belong to the log: someone added it, or took entries away")
         level, index, count = found
+        if ends_before(level, index, gone):
+            continue
         full = bundle_name(index, TILE) if level == "entries" else name.partition(".p/")[0]
         newest = width(tree.size, level, index)
         beside = folder / (full if newest == TILE else f"{full}.p/{newest}")
@@ -98,20 +113,3 @@ def check_waiting(folder: Path, pending: Pending, torn: int, tree: Tree, known: 
         raise AuditTampered(
             f"{folder}: an older log was put back, it has {pending.end.index} entries, and the room has signed {known.size}"
         )
-
-
-def named(name: str) -> tuple[str, int, int] | None:
-    """Level, number and width of a tile by its path, None for a path that no tile has."""
-    _, level, *groups = name.split("/")
-    count = TILE
-    if len(groups) > 1 and groups[-2].endswith(".p"):
-        if not groups[-1].isdecimal() or not 0 < int(groups[-1]) < TILE:
-            return None
-        count = int(groups.pop())
-        groups[-1] = groups[-1].removesuffix(".p")
-    digits = "".join(group.removeprefix("x") for group in groups)
-    if not digits.isdecimal() or not (level == "entries" or level.isdecimal()):
-        return None
-    index = int(digits)
-    expected = bundle_name(index, count).replace("/entries/", f"/{level}/", 1)
-    return (level, index, count) if name == expected else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,18 @@ from strongroom.client.keys import Keys
 from strongroom.client.keysource import KeySource
 from strongroom.client.moving import MovingKeys
 from strongroom.client.parts import in_parts, size_of
+from strongroom.client.reporting import reporting
 from strongroom.client.results import WhyInfo
 from strongroom.client.root import Root
 from strongroom.client.scopes import Scopes
 from strongroom.client.settings import Settings
 from strongroom.client.ways import Ways
-from strongroom.errors import AccessDenied, KeyNotFound, KeyStateForbids
+from strongroom.errors import AccessDenied, AuthenticationFailed, KeyNotFound, KeyStateForbids, Misuse
 from strongroom.home import Unlock, default_home, open_room, os_user, trail
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.room import RoomMaterials
 from strongroom.model import Request
+from strongroom.observe.traces import current_trace
 
 if TYPE_CHECKING:
     import io
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CLASS = "default"
 DEFAULT_PURPOSE = "api"
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Room:
@@ -68,6 +72,7 @@ class Room:
         meter: Meter | None = None,
         cache: bool = True,
         _shared: tuple[EmbeddedKeyService, RoomMaterials] | None = None,
+        _trace: str | None = None,
     ) -> None:
         self._home = os.fspath(home) if home is not None else str(default_home())
         self._unlock = unlock or Unlock()
@@ -75,6 +80,7 @@ class Room:
         self._purpose = purpose or DEFAULT_PURPOSE
         self._service, self._materials = _shared or self._opened(meter, caching=cache)
         self._is_owner = _shared is None
+        self._trace = _trace
 
     def _opened(self, meter: Meter | None, *, caching: bool) -> tuple[EmbeddedKeyService, RoomMaterials]:
         service = open_room(self._home, self._unlock, meter)
@@ -150,13 +156,19 @@ class Room:
         self, message: Buffer, *, context: Context = None, reason: str | None = None, control: Control | None = None
     ) -> bytes:
         """Authenticate a message and return its plaintext; on any failure nothing of it."""
-        cached = self._materials.cache.decrypt((self._principal, self._purpose), context, message, None, control)
-        if cached is not None:
-            return cached
-        header = crypto.Header.parse(message)
-        materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, size_of(message))
-        return crypto.decrypt(header, materials, message, control)
+        # not `reporting`, for the sake of small messages
+        try:
+            cached = self._materials.cache.decrypt((self._principal, self._purpose), context, message, None, control)
+            if cached is not None:
+                return cached
+            header = crypto.Header.parse(message)
+            materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, size_of(message))
+            return crypto.decrypt(header, materials, message, control)
+        except AuthenticationFailed as error:
+            self.note_refused(error, reason=reason)
+            raise
 
+    @reporting
     def decrypt_into(
         self,
         message: Buffer,
@@ -171,6 +183,7 @@ class Room:
         materials = self._keys(DEFAULT_CLASS, context, reason).decryption(header, size_of(message))
         return crypto.decrypt_into(header, materials, message, out, control)
 
+    @reporting
     def decrypt_many(
         self,
         messages: Sequence[Buffer],
@@ -205,6 +218,7 @@ class Room:
         """
         return files.encrypt(self._keys(data_class, context, reason), src, dst, force=force, control=control)
 
+    @reporting
     def decrypt_file(
         self,
         src: Path,
@@ -231,6 +245,7 @@ class Room:
         """Encrypt a stream in constant memory. Descriptors are read and written by Rust; file objects through Python."""
         return files.encrypt_stream(self._keys(data_class, context, reason), reader, writer, control)
 
+    @reporting
     def decrypt_stream(
         self,
         reader: int | BinaryIO,
@@ -290,6 +305,7 @@ class Room:
         options = trees.Options(resume, force, tuple(include), tuple(exclude), dry_run)
         return trees.encrypt(keys, src, dst, options, control)
 
+    @reporting
     def decrypt_tree(
         self,
         src: Path,
@@ -311,6 +327,7 @@ class Room:
 
     # --- moving to other keys --------------------------------------------------------------------------------------
 
+    @reporting
     def reencrypt(
         self,
         path: Path,
@@ -352,6 +369,7 @@ class Room:
 
     # --- questions -----------------------------------------------------------------------------------------------
 
+    @reporting
     def verify(
         self, path: Path, *, context: Context = None, reason: str | None = None, control: Control | None = None
     ) -> FileResult | TreeResult:
@@ -361,6 +379,7 @@ class Room:
             return trees.verify(keys, path, control)
         return files.verify(keys, path, control)
 
+    @reporting
     def verify_stream(
         self,
         reader: int | BinaryIO,
@@ -438,6 +457,10 @@ class Room:
         """Counters of the DEK cache."""
         return self._materials.stats()
 
+    def note_refused(self, error: AuthenticationFailed, *, reason: str | None = None) -> None:
+        """Record in the audit log that a message did not authenticate. The methods that read messages do so themselves."""
+        self._service.note_refused(self._request(reason), error)
+
     def measure(self, meter: Meter) -> None:
         """Set the gauges of `meter`: versions by state, days to rotation and expiry, what the cache has done, and which tokens answer.
 
@@ -455,14 +478,23 @@ class Room:
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    def acting_as(self, *, principal: str | None = None, purpose: str | None = None) -> Room:
-        """The same room for another principal or purpose. It shares keys and cache, but no entry of the cache."""
+    def acting_as(
+        self, *, principal: str | None = None, purpose: str | None = None, trace_id: str | None = None
+    ) -> Room:
+        """The same room for another principal or purpose. It shares keys and cache, but no entry of the cache.
+
+        `trace_id`, 32 hex digits as in W3C Trace Context, stands in the entries that its calls make in the audit log. Without
+        one, that of the active OpenTelemetry span does. Raises `Misuse`.
+        """
+        if trace_id is not None and (not TRACE_ID.fullmatch(trace_id) or not int(trace_id, 16)):
+            raise Misuse("a trace id has 32 hex digits, in lower case and not all of them 0")
         return Room(
             self._home,
             self._unlock,
             principal=principal or self._principal,
             purpose=purpose or self._purpose,
             _shared=(self._service, self._materials),
+            _trace=trace_id or self._trace,
         )
 
     def close(self) -> None:
@@ -502,7 +534,7 @@ class Room:
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _request(self, reason: str | None) -> Request:
-        return Request(self._principal, self._purpose, reason or "")
+        return Request(self._principal, self._purpose, reason or "", trace=self._trace or current_trace())
 
     def _keys(self, data_class: str, context: Context, reason: str | None) -> KeySource:
         return KeySource(self._materials, self._request(reason), data_class, context)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from strongroom.home import Unlock, auditing, keks, os_user, outward, upkeep
+from strongroom.errors import Misuse
+from strongroom.home import Unlock, auditing, keks, os_user, outward, pruning, upkeep
 from strongroom.model import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from strongroom.audit.cosigning import Cosigned
     from strongroom.audit.forwarding import Forwarded
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from strongroom.home.auditing import Reconciled
     from strongroom.home.keks import KekSurvey
     from strongroom.home.outward import Standing
+    from strongroom.home.pruning import Pruned
     from strongroom.home.upkeep import KeystoreStats, Moved, Upgraded
     from strongroom.keystore import Findings
     from strongroom.model import Witness
@@ -95,6 +98,24 @@ class Upkeep:
     def follow(self, pause: float) -> Iterator[Forwarded | StrongroomError]:
         """The same again and again, `pause` seconds apart, without an end. What fails is given, and tried again."""
         return outward.follow(self._home, self._unlock, pause)
+
+    def prune_audit(
+        self,
+        *,
+        since: datetime | None = None,
+        keep: int | None = None,
+        dry_run: bool = False,
+        reason: str | None = None,
+    ) -> Pruned:
+        """Take away the oldest entries of the audit log: all before `since`, or all but the newest `keep`, in whole bundles of 256.
+
+        What was proved about the rest stays proved, and the log says what went. Nobody can bring it back: keep a copy of the
+        folder if you may need one. Raises `AccessDenied`, and `AuditTampered` for a log that does not verify.
+        """
+        if (since is None) == (keep is None):
+            raise Misuse("say since when, or how many entries are to stay")
+        retention = pruning.Retention(since=since, keep=keep)
+        return pruning.prune(self._home, self._unlock, retention, self._request(reason), dry_run=dry_run)
 
     def _request(self, reason: str | None) -> Request:
         return Request(self._principal, self._purpose, reason or "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from strongroom.audit import Tree, Verifier, entries
 from strongroom.audit.cosigning import Cosigned, Cosigner, check_cosigned
 from strongroom.audit.proving import prove
+from strongroom.audit.pruned import first_kept
 from strongroom.audit.reading import signed_size
 from strongroom.audit.verifying import VerifiedLog, verify_log
 from strongroom.errors import AuditTampered, AuditUnavailable, Misuse
@@ -106,7 +107,7 @@ def own_verifier(place: Path) -> Verifier:
 def number_of(folder: Path, event_id: str) -> int:
     """The number of the first entry with an id."""
     wanted = event_id.encode()
-    for number, entry in enumerate(entries(folder)):
+    for number, entry in enumerate(entries(folder), first_kept(folder)):
         if wanted in entry and json.loads(entry).get("id") == event_id:
             return number
     raise Misuse(f"the audit log has no entry {event_id}")

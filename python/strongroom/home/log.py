@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from strongroom.audit import AuditLog, LogStarted, Tree, Verifier, Who
+from strongroom.audit import AuditLog, LogStarted, Tree, UnlockFailed, Verifier, Who
 from strongroom.audit.locks import Lock
-from strongroom.errors import AuditTampered, AuditUnavailable
+from strongroom.audit.pending import Pending
+from strongroom.errors import AuditTampered, AuditUnavailable, BadPassphrase, StrongroomError
 from strongroom.files import DIRECTORY_MODE, directory_descriptor, sync_directory, write_private
-from strongroom.home.places import AUDIT_DIRECTORY, VKEY_FILE
+from strongroom.home.places import AUDIT_DIRECTORY, VKEY_FILE, os_user
 from strongroom.keys import new_id
 from strongroom.keystore import Change, LogHead, LogRecord
 from strongroom.model import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from strongroom.keystore import Keystore
@@ -67,7 +70,40 @@ def open_log(place: Path, room_id: str, keystore: Keystore, actor: str) -> Audit
     notary = RoomNotary(keystore, room_id, log)
     if vkey_of(folder) != str(notary.verifier):
         raise AuditTampered(f"{folder / VKEY_FILE} does not hold the key of this room's log: someone changed it")
-    return AuditLog(folder, actor, notary)
+    return AuditLog(folder, actor, notary, announced=True)
+
+
+@contextmanager
+def refusals_recorded(place: Path) -> Iterator[None]:
+    """Record in the room's log that what was given does not open it: taking an entry needs no key.
+
+    At most MOST_REFUSED wait there until the room is opened, so that trying over and over fills no disk. Where the log takes
+    nothing, the refusal stands all the same.
+    """
+    try:
+        yield
+    except BadPassphrase as error:
+        with suppress(StrongroomError, OSError):
+            record_refused(place / AUDIT_DIRECTORY, error)
+        raise
+
+
+def record_refused(folder: Path, error: BadPassphrase) -> None:
+    """One more of them, if there is space."""
+    waiting = Pending(folder / "pending")
+    try:
+        waiting.refresh()
+        found = sum(REFUSED in entry for _, entry in waiting.entries(waiting.start, waiting.end.offset))
+    finally:
+        waiting.close()
+    if found >= MOST_REFUSED:
+        return
+    sink = AuditLog(folder, os_user())
+    try:
+        who = Who.of(Request(os_user(), "unlock", ""), os_user())
+        sink.record(UnlockFailed(who=who, error=error.code))
+    finally:
+        sink.close()
 
 
 def put_aside(place: Path, room_id: str, keystore: Keystore) -> None:
@@ -201,3 +237,7 @@ def log_name(room_id: str, log: str) -> str:
 def named(place: Path) -> str:
     """How the keystore says where a log is."""
     return f"{os.uname().nodename}:{place.absolute() / AUDIT_DIRECTORY}"
+
+
+REFUSED = b'"event":"unlock-failed"'
+MOST_REFUSED = 256

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from strongroom.audit import MeteredSink
 from strongroom.errors import KeystoreMoved, RoomNotFound, RoomTampered, UnsupportedFormat
 from strongroom.files import NOT_OURS, check_private, write_private
-from strongroom.home.log import RoomNotary, identity, open_log
+from strongroom.home.log import RoomNotary, identity, open_log, refusals_recorded
 from strongroom.home.places import (
     AUDIT_DIRECTORY,
     KEYSTORE_FILE,
@@ -102,7 +102,10 @@ def open_keystore(
     place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock, undo: ExitStack
 ) -> tuple[OpenRoot, Keystore]:
     """The room's root and the keystore under it. The secrets that open the root are wiped at once."""
-    with unlocking(unlock, trusts_locations=is_ours(place / ROOT_FILE)) as opened:
+    with (
+        refusals_recorded(place),
+        unlocking(unlock, trusts_locations=is_ours(place / ROOT_FILE)) as opened,
+    ):
         while True:
             document = root_file.read()
             root = opened(sealed_now(document, place, room))
@@ -127,7 +130,10 @@ def open_keystore(
 
 def unseal(place: Path, root_file: RootFile, room: RoomFile, unlock: Unlock) -> OpenRoot:
     """The room's root. The secrets that open it are wiped at once."""
-    with unlocking(unlock, trusts_locations=is_ours(place / ROOT_FILE)) as opened:
+    with (
+        refusals_recorded(place),
+        unlocking(unlock, trusts_locations=is_ours(place / ROOT_FILE)) as opened,
+    ):
         return opened(sealed_now(root_file.read(), place, room))
 
 

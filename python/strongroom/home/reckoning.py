@@ -40,9 +40,10 @@ class Reckoning:
     leases: int = 0
     # those that were not closed yet: a log has many leases, and few at a time
     open: set[str] = field(default_factory=set)
-    strange: list[str] = field(default_factory=list)
+    strange: list[tuple[str, str]] = field(default_factory=list)
+    carried: set[str] = field(default_factory=set)
     released: Counter[tuple[str, int]] = field(default_factory=Counter)
-    restored: datetime | None = None
+    told_elsewhere: datetime | None = None
 
     def enter(self, entry: Entry) -> None:
         """Take one entry, in the order of the log."""
@@ -53,7 +54,10 @@ class Reckoning:
             case "lease-closed":
                 self._closed(entry)
             case "room-restored":
-                self.restored = datetime.fromisoformat(entry["time"]).astimezone(UTC)
+                self._is_told_elsewhere(entry["time"])
+            case "log-pruned":
+                self._is_told_elsewhere(entry["until"])
+                self.carried.update(entry["leases"])
             case event if event in CHANGES:
                 self.changes[entry["id"]] = entry
         # who counts leases needs no other name of them
@@ -62,7 +66,7 @@ class Reckoning:
 
     def _opened(self, entry: Entry) -> None:
         if entry["lease"] in self.open:
-            self.strange.append(f"lease {entry['lease']} was opened twice")
+            self.strange.append((entry["lease"], f"lease {entry['lease']} was opened twice"))
         self.leases += 1
         self.open.add(entry["lease"])
         if entry["action"] == "generate-dek":
@@ -70,13 +74,20 @@ class Reckoning:
 
     def _closed(self, entry: Entry) -> None:
         if entry["lease"] not in self.open:
-            self.strange.append(f"lease {entry['lease']} was closed, and no entry says that it was opened")
+            what = f"lease {entry['lease']} was closed, and no entry says that it was opened"
+            self.strange.append((entry["lease"], what))
         self.open.discard(entry["lease"])
+
+    def _is_told_elsewhere(self, until: str) -> None:
+        """Up to that time, what happened stands in a log that is not here any more."""
+        time = datetime.fromisoformat(until).astimezone(UTC)
+        self.told_elsewhere = max(time, self.told_elsewhere or time)
 
     def wrong(self, before: Books, after: Books, *, whole: bool) -> Iterator[str]:
         """What does not agree. `before` was read ahead of the log and `after` behind it; `whole`: no log is left out."""
         if whole:
-            yield from self.strange
+            # those that reach across a cut were opened in what was pruned
+            yield from (what for lease, what in self.strange if lease not in self.carried)
         for edge in before.edges:
             known = edge.event_id in self.ids or edge.event_id in before.waiting
             if not known and whole and not self._is_of_before(edge):
@@ -97,8 +108,8 @@ class Reckoning:
                 )
 
     def _is_of_before(self, edge: HistoryRecord) -> bool:
-        """Whether it is in the log of a room that this one was restored from."""
-        return self.restored is not None and edge.time <= self.restored
+        """Whether it is in the log of a room that this one was restored from, or in what was pruned."""
+        return self.told_elsewhere is not None and edge.time <= self.told_elsewhere
 
 
 # those that stand in histories, by their ids

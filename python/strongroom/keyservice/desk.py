@@ -222,19 +222,20 @@ class Desk:
         raise AccessDenied(f"{case.action} was refused: {decision.reason}")
 
     def _record_failure(self, case: Case, error: Exception) -> None:
-        code = error.code if isinstance(error, StrongroomError) else "internal"
+        self._threads.recorded = error
         if case.lease is not None:
-            self._sink.record(self._lease_closed(case.request, case.lease, 0, 0, code))
+            self._sink.record(self._lease_closed(case.request, case.lease, 0, 0, code_of(error)))
             return
-        self._sink.record(
-            Failed(
-                who=self._who(case.request),
-                action=str(case.action),
-                data_class=case.resource.data_class,
-                key_id=case.resource.key_id,
-                version=case.resource.version,
-                error=code,
-            )
+        self._sink.record(self._failed(case, error))
+
+    def _failed(self, case: Case, error: Exception) -> Failed:
+        return Failed(
+            who=self._who(case.request),
+            action=str(case.action),
+            data_class=case.resource.data_class,
+            key_id=case.resource.key_id,
+            version=case.resource.version,
+            error=code_of(error),
         )
 
     def _lease_closed(
@@ -261,6 +262,8 @@ class Turns(threading.local):
     def __init__(self) -> None:
         # entered without a bytecode in between, at which an interrupt could leave it taken for ever
         self.taken = threading.Lock()
+        # what went wrong last and is in the log
+        self.recorded: Exception | None = None
 
 
 class NothingToDoError(Exception):
@@ -285,6 +288,11 @@ def first_date(snapshot: Snapshot) -> datetime | None:
     classes = {key.id: snapshot.classes[key.data_class] for key in snapshot.keys.values()}
     dates = (next_date(record, classes[record.key_id]) for record in snapshot.versions.values())
     return min((date for date in dates if date is not None), default=None)
+
+
+def code_of(error: Exception) -> str:
+    """The stable code of an error."""
+    return error.code if isinstance(error, StrongroomError) else "internal"
 
 
 def utc_now() -> datetime:

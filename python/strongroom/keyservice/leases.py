@@ -92,8 +92,14 @@ class Leases(desk.Desk):
     def close_lease(self, lease: Lease, messages: int, byte_count: int, outcome: str) -> None:
         """See KeyService.close_lease."""
         with self._turn():
-            request = Request(lease.principal, lease.purpose, lease.reason)
+            request = Request(lease.principal, lease.purpose, lease.reason, lease.request, lease.trace)
             self._sink.note(self._lease_closed(request, lease, messages, byte_count, outcome))
+
+    def note_refused(self, request: Request, error: Exception) -> None:
+        """See KeyService.note_refused."""
+        with self._turn():
+            if error is not self._threads.recorded:
+                self._sink.note(self._failed(desk.Case(request, Action.UNWRAP), error))
 
     def _key_for(
         self, request: Request, snapshot: Snapshot, data_class: DataClass, context: Mapping[str, str]
@@ -148,6 +154,8 @@ class Leases(desk.Desk):
             reason=request.reason,
             opened=desk.utc_now(),
             seconds=data_class.lease_seconds,
+            request=request.id,
+            trace=request.trace,
         )
         case.resource = Resource(data_class.name, record.key_id, record.version)
         self._sink.record(

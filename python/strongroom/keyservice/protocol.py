@@ -101,6 +101,10 @@ class KeyService(Protocol):
         """Record what a lease was used for. `outcome` is a stable word: `ok`, or an error's code."""
         ...
 
+    def note_refused(self, request: Request, error: Exception) -> None:
+        """Record that a message did not authenticate under the key that was released for it, unless the failure is recorded."""
+        ...
+
     def check_free(self) -> None:
         """Raises Misuse in a signal handler that interrupts a call of this service: ask before you wait for others."""
         ...

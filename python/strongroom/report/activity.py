@@ -144,6 +144,8 @@ class Activity:
                 self._closed(entry, time)
             case "denied":
                 self._refused(entry, time, "denied", entry.get("action"), entry.get("why"))
+            case "unlock-failed":
+                self._refused(entry, time, "failed", "unlock", entry.get("error"))
             case "failed":
                 self._refused(entry, time, "failed", entry.get("action"), entry.get("error"))
             case _ if event not in OF_THE_LOG:
@@ -249,7 +251,8 @@ MOST_SPANS = 62
 OTHERS = "others"
 STEPS = tuple(timedelta(hours=hours) for hours in (1, 6, 24, 7 * 24, 28 * 24, 91 * 24, 365 * 24))
 CODES = frozenset((*codes(errors.StrongroomError), "internal"))
-OF_THE_LOG = frozenset({"log-started", "recovered"})
+OF_THE_LOG = frozenset({"log-started", "recovered", "writer-started", "writer-stopped"})
 COMMON = frozenset(
     {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process", "library"}
+    | {"request", "trace"}
 )

@@ -1,11 +1,12 @@
 // Verifies an audit log with the packages of Go's checksum database, and nothing of ours.
 //
-//	golog [-witness VKEY] FOLDER VKEY [OLDER-CHECKPOINT ...]
+//	golog [-witness VKEY] [-from NUMBER] FOLDER VKEY [OLDER-CHECKPOINT ...]
 //	golog -proof PROOF VKEY < ENTRY
 //
 // It checks the signature of the checkpoint, that every entry is in the tree, and that each older checkpoint is a beginning of it.
 // With -witness, each older checkpoint has to be one that this witness has cosigned (C2SP tlog-cosignature). With -proof it needs
 // no log: it checks that one entry is in the tree of the checkpoint that the proof carries (C2SP tlog-proof).
+// Of a log that was pruned, -from says at which entry to begin.
 package main
 
 import (
@@ -35,13 +36,14 @@ const (
 func main() {
 	vkey := flag.String("witness", "", "the key of a witness that must have cosigned each older checkpoint")
 	proof := flag.String("proof", "", "a proof of the entry on standard input")
+	from := flag.Int64("from", 0, "the first entry to look at")
 	flag.Parse()
 	if *proof != "" && flag.NArg() == 1 {
 		proved(*proof, flag.Arg(0))
 		return
 	}
 	if flag.NArg() < 2 {
-		fail("usage: golog [-witness VKEY] FOLDER VKEY [OLDER-CHECKPOINT ...]")
+		fail("usage: golog [-witness VKEY] [-from NUMBER] FOLDER VKEY [OLDER-CHECKPOINT ...]")
 	}
 	folder := flag.Arg(0)
 	verifier, err := note.NewVerifier(flag.Arg(1))
@@ -52,11 +54,17 @@ func main() {
 	}
 	tree := checkpoint(filepath.Join(folder, "checkpoint"), verifier, nil)
 	reader := tlog.TileHashReader(tree, &tiles{folder: folder, read: map[string][]byte{}})
-	entries(folder, tree, reader)
+	skipped := ""
+	if *from == 0 {
+		entries(folder, tree, reader)
+	} else {
+		rest(folder, tree, reader, *from)
+		skipped = fmt.Sprintf(" the first %d of them not looked at,", *from)
+	}
 	for _, path := range flag.Args()[2:] {
 		consistent(tree, checkpoint(path, verifier, witnesses), reader)
 	}
-	fmt.Printf("%d entries, %d checkpoints\n", tree.N, flag.NArg()-1)
+	fmt.Printf("%d entries,%s %d checkpoints\n", tree.N, skipped, flag.NArg()-1)
 }
 
 // checkpoint reads a signed note: origin, size, root. The log and all of the witnesses must have signed it.
@@ -118,19 +126,11 @@ func entries(folder string, tree tlog.Tree, reader tlog.HashReader) {
 	var own memory
 	number := int64(0)
 	for number < tree.N {
-		width := min(tree.N-number, 1<<height)
-		tile := tlog.Tile{H: height, L: 0, N: number >> height, W: int(width)}
-		bundle, err := os.ReadFile(filepath.Join(folder, strings.Replace(path(tile), "tile/0/", "tile/entries/", 1)))
-		check(err)
-		for end := number + width; number < end; number++ {
-			length := int(binary.BigEndian.Uint16(bundle))
-			hashes, err := tlog.StoredHashes(number, bundle[2:2+length], own)
+		for _, entry := range bundle(folder, tree, number) {
+			hashes, err := tlog.StoredHashes(number, entry, own)
 			check(err)
 			own = append(own, hashes...)
-			bundle = bundle[2+length:]
-		}
-		if len(bundle) != 0 {
-			fail("a bundle holds more than it should")
+			number++
 		}
 	}
 	for number = 0; number < tree.N; number++ {
@@ -144,6 +144,36 @@ func entries(folder string, tree tlog.Tree, reader tlog.HashReader) {
 			check(tlog.CheckRecord(proof, tree.N, tree.Hash, number, leaf))
 		}
 	}
+}
+
+// rest proves the entries from number on, by the hashes of the tiles alone.
+func rest(folder string, tree tlog.Tree, reader tlog.HashReader, number int64) {
+	for number < tree.N {
+		for _, entry := range bundle(folder, tree, number) {
+			proof, err := tlog.ProveRecord(tree.N, number, reader)
+			check(err)
+			check(tlog.CheckRecord(proof, tree.N, tree.Hash, number, tlog.RecordHash(entry)))
+			number++
+		}
+	}
+}
+
+// bundle reads the entries of the bundle that begins with entry number.
+func bundle(folder string, tree tlog.Tree, number int64) [][]byte {
+	width := min(tree.N-number, 1<<height)
+	tile := tlog.Tile{H: height, L: 0, N: number >> height, W: int(width)}
+	content, err := os.ReadFile(filepath.Join(folder, strings.Replace(path(tile), "tile/0/", "tile/entries/", 1)))
+	check(err)
+	var found [][]byte
+	for ; width > 0; width-- {
+		length := int(binary.BigEndian.Uint16(content))
+		found = append(found, content[2:2+length])
+		content = content[2+length:]
+	}
+	if len(content) != 0 {
+		fail("a bundle holds more than it should")
+	}
+	return found
 }
 
 // memory holds the hashes that tlog has made of the entries.

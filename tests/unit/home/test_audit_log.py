@@ -37,6 +37,9 @@ def used(room: MadeRoom) -> None:
     service.close()
 
 
+USED = ("writer-started", "lease-opened", "key-rotated", "writer-stopped")
+
+
 def events(room: MadeRoom) -> list[str]:
     return [json.loads(line)["event"] for line in room.audit().splitlines()]
 
@@ -65,7 +68,7 @@ def test_a_plain_trail_becomes_one_with_the_keystore_in_postgresql(postgres: Ser
     old = as_before_logs(room.home, room.open())
     used(room)
     assert list(entries(room.home / "audit"))[: len(old)] == old
-    assert upkeep(room).verify_audit().size == len(old) + 3
+    assert upkeep(room).verify_audit().size == len(old) + 5
     assert upkeep(room).check().wrong == ()
 
 
@@ -77,9 +80,9 @@ def test_a_crash_while_a_room_gets_its_log(
     old = as_before_logs(room.home, room.open())
     real = getattr(home_log, step)
 
-    def crash(*arguments: object) -> None:
+    def crash(*arguments: object, **named: object) -> None:
         if done:
-            real(*arguments)
+            real(*arguments, **named)
         raise MemoryError
 
     monkeypatch.setattr(home_log, step, crash)
@@ -104,12 +107,12 @@ def test_a_room_at_another_place_has_another_log(postgres: Server, tmp_path: Pat
         shutil.copy(room.home / name, second.home / name)
     used(second)
     used(room)
-    assert events(second) == ["log-started", "lease-opened", "key-rotated"]
-    assert {upkeep(place).verify_audit().size for place in (room, second)} == {7, 3}
+    assert events(second) == ["log-started", *USED]
+    assert {upkeep(place).verify_audit().size for place in (room, second)} == {11, 5}
     (absent,) = upkeep(room).reconcile().elsewhere
     assert absent.endswith(f":{second.home / 'audit'}")
     found = upkeep(room).reconcile([second.home / "audit"])
-    assert (found.wrong, found.entries, found.elsewhere) == ((), 10, ())
+    assert (found.wrong, found.entries, found.elsewhere) == ((), 16, ())
     shutil.rmtree(second.home / "audit")
     assert "is missing" in upkeep(room).reconcile().wrong[0]
     with pytest.raises(AuditTampered, match="put it back"):
@@ -147,7 +150,7 @@ def test_a_log_put_back_to_an_earlier_state_is_named(room: MadeRoom) -> None:
 def test_a_room_may_be_moved_with_its_log(room: MadeRoom, tmp_path: Path) -> None:
     moved = MadeRoom(room.home.rename(tmp_path / "moved"), room.key_file, room.room_id, room.recovery_words)
     used(moved)
-    assert upkeep(moved).verify_audit().size == 5
+    assert upkeep(moved).verify_audit().size == 7
     assert upkeep(moved).reconcile().wrong == ()
     shutil.rmtree(moved.home / "audit")
     with pytest.raises(AuditTampered, match="missing"):
@@ -159,13 +162,13 @@ def test_a_room_that_is_moved_away_from_its_keystore_keeps_the_old_log_beside(po
     moved = MadeRoom(room.home.rename(tmp_path / "moved"), room.key_file, room.room_id, room.recovery_words)
     assert upkeep(moved).reconcile().wrong == ()
     used(moved)
-    assert events(moved) == ["log-started", "lease-opened", "key-rotated"]
-    assert upkeep(moved).verify_audit().size == 3
+    assert events(moved) == ["log-started", *USED]
+    assert upkeep(moved).verify_audit().size == 5
     assert [entry["event"] for entry in trail(moved.home)] == [
         "room-created", "class-created", "key-created", *events(moved),
     ]  # fmt: skip
     found = upkeep(moved).reconcile()
-    assert (found.wrong, found.entries, found.elsewhere) == ((), 6, ())
+    assert (found.wrong, found.entries, found.elsewhere) == ((), 8, ())
 
 
 def test_a_copy_of_a_room_has_a_log_of_its_own(postgres: Server, tmp_path: Path) -> None:
@@ -174,8 +177,8 @@ def test_a_copy_of_a_room_has_a_log_of_its_own(postgres: Server, tmp_path: Path)
     used(room)
     used(copied)
     used(room)
-    assert events(copied) == ["log-started", "lease-opened", "key-rotated"]
-    assert upkeep(room).verify_audit().size == 7
+    assert events(copied) == ["log-started", *USED]
+    assert upkeep(room).verify_audit().size == 11
     (absent,) = upkeep(copied).reconcile().elsewhere
     assert absent.endswith(f":{room.home / 'audit'}")
     assert upkeep(room).reconcile([copied.home / "audit"]).wrong == ()
@@ -188,7 +191,7 @@ def test_the_public_key_is_enough_to_verify(room: MadeRoom) -> None:
     used(room)
     vkey = (room.home / "audit" / "vkey").read_text()
     found = auditing.verify(room.home, vkey)
-    assert (found.size, found.waiting) == (5, 0)
+    assert (found.size, found.waiting) == (7, 0)
     for wrong in ("", "a+b", vkey.replace("+", "+0", 1), f"x{vkey}"):
         with pytest.raises(Misuse, match="key of a log"):
             auditing.verify(room.home, wrong)
@@ -205,8 +208,8 @@ def test_entries_are_proved(room: MadeRoom) -> None:
         check_proof(proof, lines[2], verifier)
     with pytest.raises(MalformedMessage):
         check_proof(proof[1:], lines[3], verifier)
-    with pytest.raises(Misuse, match="0 to 4"):
-        auditing.prove_entry(room.home, 5)
+    with pytest.raises(Misuse, match="0 to 6"):
+        auditing.prove_entry(room.home, 7)
     with pytest.raises(Misuse, match="no entry"):
         auditing.prove_entry(room.home, "0" * 32)
 

@@ -48,9 +48,9 @@ def test_entries_leave_when_a_room_is_closed_and_by_a_command(room: MadeRoom) ->
         assert upkeep(room).forward().sent == 0
         following = upkeep(room).follow(0)
         used(room)
-        assert next(following).next == size + 2
+        assert next(following).next == size + 4
         following.close()
-    assert receives.lines()[-1]["entry"]["event"] == "lease-closed"
+    assert receives.lines()[-1]["entry"]["event"] == "writer-stopped"
     forwarding_to(room, None)
     with pytest.raises(Misuse, match="nowhere"):
         upkeep(room).forward()

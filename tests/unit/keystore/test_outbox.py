@@ -39,7 +39,7 @@ def test_whoever_comes_next_sends_what_waits(interrupted: MadeRoom) -> None:
     assert rotations(interrupted) == [waiting]
     assert interrupted.sql("SELECT * FROM outbox") == []
     events = [json.loads(line)["event"] for line in interrupted.audit().splitlines()]
-    assert events[-2:] == ["key-rotated", "lease-opened"]
+    assert events[-4:] == ["writer-started", "key-rotated", "lease-opened", "writer-stopped"]
 
 
 @pytest.mark.parametrize("call", ["describe", "generate_dek", "unwrap_dek", "rotate", "create_class", "create_key"])

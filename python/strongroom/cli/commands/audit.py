@@ -1,4 +1,4 @@
-"""`strongroom audit`: tail, grep, verify, prove, export, reconcile, witness, forward."""
+"""`strongroom audit`: tail, grep, verify, prove, export, reconcile, prune, witness, forward."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import click
 
 from strongroom.cli import forwarding, options
 from strongroom.cli import witnesses as witnessing
-from strongroom.cli.periods import moment
+from strongroom.cli.periods import Moment, moment
 from strongroom.cli.witnesses import cosigned_as_json
 from strongroom.cli.words import count, shown
 from strongroom.errors import AuditTampered
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from strongroom.cli.report import Report
 
@@ -55,7 +56,7 @@ filters = options.gathered(
 
 @click.group("audit")
 def command() -> None:
-    """Read, verify, prove, export and reconcile the audit log."""
+    """Read, verify, prove, export, reconcile and prune the audit log."""
 
 
 @command.command("tail")
@@ -193,6 +194,32 @@ def reconcile(report: Report, logs: tuple[str, ...], unlock: options.Unlock) -> 
     )
 
 
+@command.command("prune")
+@click.option("--before", "since", type=Moment(), metavar="TIME", help="Take away what is older than this.")
+@click.option("--keep", type=click.IntRange(0), metavar="N", help="Take away all but the newest N entries.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and take nothing away.")
+@options.why_options
+@options.json_option
+@options.unlock_options
+@click.pass_obj
+def prune(
+    report: Report, since: datetime | None, keep: int | None, dry_run: bool, unlock: options.Unlock, why: options.Why
+) -> None:
+    """Take away the oldest entries for good.
+
+    Whole bundles of 256 go, and never one that does not lie below a checkpoint. The log says so before, proofs of the rest
+    stay valid, and `verify` and `reconcile` know. Copy the folder first if somebody may want to see those entries again.
+    """
+    if (since is None) == (keep is None):
+        raise click.UsageError("Say which entries go: with --before or --keep.")
+    found = unlock.upkeep(why.purpose).prune_audit(since=since, keep=keep, dry_run=dry_run, reason=why.reason)
+    would = "would go" if dry_run else "went"
+    report.result(
+        {"first": found.first, "entries": found.entries, "files": found.files},
+        [f"{count(found.entries, 'entry')} {would}; the log begins with entry {found.first}"],
+    )
+
+
 def show(report: Report, entries: Iterable[bytes]) -> None:
     """Entries for people, or as one JSON object."""
     contents = [json.loads(entry) for entry in entries]
@@ -212,4 +239,5 @@ command.add_command(forwarding.command)
 ID_LENGTH = 32
 COMMON = frozenset(
     {"schema", "event", "id", "time", "principal", "purpose", "reason", "actor", "host", "process", "library"}
+    | {"request", "trace"}
 )

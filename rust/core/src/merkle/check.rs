@@ -26,7 +26,7 @@ pub fn check(
     sizes: &[u64],
     mut turn: impl FnMut() -> Result<()>,
 ) -> Result<Checked> {
-    let mut edge = if from == 0 { Edge::default() } else { folder.edge(from)? };
+    let mut edge = if from == 0 { Edge::default() } else { folder.edge_within(from, size)? };
     let mut wanted = sizes.iter().copied().peekable();
     let mut roots = Vec::with_capacity(sizes.len());
     loop {

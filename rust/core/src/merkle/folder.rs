@@ -50,6 +50,11 @@ impl Folder {
 
     /// The right edge of the tree of `size`.
     pub fn edge(&self, size: u64) -> Result<Edge> {
+        self.edge_within(size, size)
+    }
+
+    /// The right edge that the tree of `size` had, from the tiles of the tree of `within` that it has become.
+    pub(super) fn edge_within(&self, size: u64, within: u64) -> Result<Edge> {
         let mut levels = Vec::new();
         for level in 0..LEVELS {
             let hashes = size >> (8 * u32::from(level));
@@ -57,8 +62,13 @@ impl Folder {
                 break;
             }
             let index = hashes / TILE as u64;
-            let width = width(size, level, index);
-            levels.push(if width == 0 { Vec::new() } else { self.hashes(level, index, width)? });
+            let had = width(size, level, index);
+            let mut hashes = Vec::new();
+            if had > 0 {
+                hashes = self.hashes(level, index, width(within, level, index))?;
+                hashes.truncate(had);
+            }
+            levels.push(hashes);
         }
         Ok(Edge::new(size, levels))
     }

@@ -140,6 +140,24 @@ fn three_levels_of_tiles() {
 }
 
 #[test]
+fn a_folder_without_its_beginning_is_checked_from_there() {
+    let place = tempfile::tempdir().unwrap();
+    let seen = grown(place.path(), &[300, 400]);
+    for name in ["tile/entries/000", "tile/entries/001", "tile/0/000", "tile/0/001"] {
+        fs::remove_file(place.path().join(name)).unwrap();
+    }
+    let folder = Folder::new(place.path());
+    let checked = check(&folder, 512, 700, &[512, 700], go).unwrap();
+    assert_eq!(checked.roots[0], by_the_book(&numbered(512)));
+    assert_eq!((checked.root, checked.roots[1]), (seen[1].1, seen[1].1));
+    assert!(matches!(check(&folder, 256, 700, &[], go), Err(Error::Altered(_))));
+    let path = inclusion(&folder, 600, 700).unwrap();
+    assert!(verify_inclusion(leaf(b"entry 600"), 600, 700, &path, checked.root));
+    let path = consistency(&folder, 512, 700).unwrap();
+    assert!(verify_consistency((512, checked.roots[0]), (700, checked.root), &path));
+}
+
+#[test]
 fn every_edit_of_a_folder_is_found() {
     let folder = tempfile::tempdir().unwrap();
     grown(folder.path(), &[600]);
