@@ -13,8 +13,8 @@ import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from witness import Witness, serving
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from torture.witness import Witness, serving
 
 PICTURES = Path(__file__).parent / "guides"
 CHROMIUM = (

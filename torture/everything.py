@@ -21,6 +21,7 @@ FULL: dict[str, tuple[str, ...]] = {
     "keystore": ("--edits", "2000", "--races", "200", "--kills", "500", "--outages", "3"),
     "mutants": ("--all",),
     "power": ("--images", "500"),
+    "rewrites": ("--rewrites", "200", "--put-back", "50"),
     "room_files": ("--edits", "20000"),
     "secrets": (),
     "syscalls": ("--all",),

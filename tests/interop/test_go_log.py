@@ -12,7 +12,8 @@ from strongroom.audit import entries
 from strongroom.audit.cosigning import Cosigner, note_file
 from strongroom.audit.proving import prove
 from strongroom.audit.witnessing import witnessed
-from witness import Witness, serving
+
+from torture.witness import Witness, serving
 
 SIZES = (1, 255, 256, 257, 65_536)
 IN_THE_LONG_RUN = 1_000_000

@@ -15,7 +15,8 @@ from strongroom.audit.cosigning import Cosigner, check_cosigned, last_cosigned, 
 from strongroom.audit.verifying import verify_log
 from strongroom.audit.witnessing import check_url, witnessed
 from strongroom.errors import AuditTampered, AuditUnavailable, Misuse
-from witness import Witness, serving
+
+from torture.witness import Witness, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

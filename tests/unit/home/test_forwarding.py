@@ -13,7 +13,8 @@ from strongroom.client.room import Room
 from strongroom.client.upkeep import Upkeep
 from strongroom.errors import AuditUnavailable, Misuse
 from strongroom.home import Unlock, unreached
-from witness import Witness, serving
+
+from torture.witness import Witness, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,8 @@ from strongroom.home.log import RoomNotary
 from strongroom.keystore import LogHead
 from strongroom.policy import Decision
 from strongroom.recovery import create_backup, restore_backup
-from witness import Witness, serving
+
+from torture.witness import Witness, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

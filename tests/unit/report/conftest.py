@@ -38,12 +38,12 @@ def busy(room: MadeRoom, tmp_path: Path) -> MadeRoom:
 
 
 @pytest.fixture
-def evidence(busy: MadeRoom) -> Callable[..., Evidence]:
-    """The evidence of the last hour."""
+def evidence(room: MadeRoom) -> Callable[..., Evidence]:
+    """The evidence of the last hour, of a room that is busy where the test says so."""
 
-    def make(home: MadeRoom = busy, **given: object) -> Evidence:
+    def make(**given: object) -> Evidence:
         now = datetime.now(UTC)
         period = Period(now - timedelta(hours=1), now + timedelta(hours=1))
-        return gather(home.home, Unlock(key_file=home.key_file), period, **given)  # type: ignore[arg-type] # the data
+        return gather(room.home, Unlock(key_file=room.key_file), period, **given)  # type: ignore[arg-type] # the data
 
     return make

@@ -19,7 +19,8 @@ from strongroom.report.activity import MOST, Activity
 from strongroom.report.page import render
 from unit.report.conftest import HOSTILE
 from unit.report.test_page import Reader
-from witness import Witness, serving
+
+from torture.witness import Witness, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,10 +104,10 @@ def test_a_log_put_back_to_an_earlier_state_is_told(evidence: Make, room: MadeRo
         opened.encrypt(b"x")
     shutil.rmtree(room.home / "audit")
     older.rename(room.home / "audit")
-    found = evidence(room)
+    found = evidence()
     assert "an older log was put back" in str(found.logs[0].problem)
     shutil.rmtree(room.home / "audit")
-    assert not evidence(room).is_sound
+    assert not evidence().is_sound
 
 
 def test_a_keystore_that_disagrees_is_told(evidence: Make, busy: MadeRoom) -> None:
@@ -121,13 +122,13 @@ def test_a_keystore_that_disagrees_is_told(evidence: Make, busy: MadeRoom) -> No
 
 
 def test_what_is_overdue_is_told(evidence: Make, room: MadeRoom) -> None:
-    assert grade(evidence(room), "Cryptoperiods") is Grade.ATTENTION
+    assert grade(evidence(), "Cryptoperiods") is Grade.ATTENTION
     with Room(room.home, Unlock(key_file=room.key_file)) as opened:
         opened.classes.set("default", rotate_every=86_400)
-        assert grade(evidence(room), "Cryptoperiods") is Grade.SOUND
+        assert grade(evidence(), "Cryptoperiods") is Grade.SOUND
         opened.classes.set("default", max_wraps=100)
         opened.encrypt(b"x")
-    found = evidence(room)
+    found = evidence()
     assert grade(found, "Cryptoperiods") is Grade.WRONG
     assert [(task.task, task.why) for task in found.due if task.overdue] == [
         ("rotate", "it has wrapped 64 data keys of at most 100")
@@ -135,24 +136,24 @@ def test_what_is_overdue_is_told(evidence: Make, room: MadeRoom) -> None:
 
 
 def test_what_witnesses_have_seen_is_told(evidence: Make, room: MadeRoom) -> None:
-    assert grade(evidence(room), "Witnesses") is Grade.ATTENTION
+    assert grade(evidence(), "Witnesses") is Grade.ATTENTION
     vkey = (room.home / "audit" / "vkey").read_text().strip()
     unlock = Unlock(key_file=room.key_file)
     with serving(Witness(name=HOSTILE.replace("+", "").replace(" ", ""), logs=[vkey])) as witness:
         with Room(room.home, unlock) as opened:
             opened.settings.add_witness(witness.vkey, witness.url)
             opened.settings.forward_to("file:///dev/full")
-        assert [each.time for each in evidence(room).logs[0].witnesses] == [None]
+        assert [each.time for each in evidence().logs[0].witnesses] == [None]
         with Room(room.home, unlock):
             pass
-        found = evidence(room)
+        found = evidence()
         assert found.unreached is not None
         assert found.behind == found.logs[0].size == found.logs[0].witnesses[0].size
         (room.home / "audit" / "unreached").unlink()
-        assert grade(evidence(room), "Witnesses") is Grade.SOUND
+        assert grade(evidence(), "Witnesses") is Grade.SOUND
         (kept,) = [path for path in (room.home / "audit/witness").iterdir() if path.name != "lock"]
         kept.write_bytes(kept.read_bytes()[:-9])
-        found = evidence(room)
+        found = evidence()
         assert grade(found, "Witnesses") is Grade.WRONG
         assert witness.name in Reader(render(found)).text
 

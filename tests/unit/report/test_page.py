@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from rooms import MadeRoom
     from strongroom.report import Evidence
 
 SECTIONS = (
@@ -61,7 +62,7 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture
-def page(evidence: Callable[..., Evidence]) -> str:
+def page(busy: MadeRoom, evidence: Callable[..., Evidence]) -> str:
     return render(evidence())
 
 

@@ -1,4 +1,4 @@
-"""A witness for tests: C2SP tlog-witness over HTTP, in a thread. It verifies for real, with no code of ours.
+"""A witness: C2SP tlog-witness over HTTP, in a thread. It verifies for real, with no code of ours.
 
 It keeps one state for each log, as a witness has to: the size and root that it has cosigned last.
 """
@@ -40,17 +40,21 @@ class Witness:
 
     @property
     def public_key(self) -> bytes:
+        """Its key with the type of cosignatures before it."""
         return b"\x04" + self.key.public_key().public_bytes_raw()
 
     @property
     def key_id(self) -> bytes:
+        """What stands before its signatures."""
         return hashlib.sha256(self.name.encode() + b"\n" + self.public_key).digest()[:4]
 
     @property
     def vkey(self) -> str:
+        """What its operator gives to logs and auditors."""
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.public_key).decode()}"
 
     def handle(self, body: bytes) -> tuple[int, bytes]:
+        """The answer to a request: status and content."""
         self.requests.append(body)
         time.sleep(self.delay)
         if self.answer is not None:
@@ -71,6 +75,7 @@ class Witness:
             )
 
     def judged(self, origin: str, old: int, proof: list[bytes], size: int, root: bytes, text: str) -> tuple[int, bytes]:
+        """The answer to a checkpoint that its log has signed."""
         last = self.seen.get(origin, (0, b""))
         if old > size:
             return 400, b""
@@ -82,6 +87,7 @@ class Witness:
         return 200, self.cosignature(text)
 
     def cosignature(self, text: str) -> bytes:
+        """The line for a checkpoint, of now."""
         now = int(self.clock())
         signature = self.key.sign(f"cosignature/v1\ntime {now}\n{text}".encode())
         content = base64.b64encode(self.key_id + now.to_bytes(8, "big") + signature).decode()
@@ -153,4 +159,5 @@ def continues(old: int, old_root: bytes, size: int, root: bytes, proof: list[byt
 
 
 def node(left: bytes, right: bytes) -> bytes:
+    """The hash of a node: RFC 9162, section 2.1.1."""
     return hashlib.sha256(b"\x01" + left + right).digest()
