@@ -13,7 +13,11 @@ SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 OPENCRYPTOKI = next(
     iter(map(str, Path("/usr/lib").glob("*/pkcs11/libopencryptoki.so"))), "/usr/lib/pkcs11/libopencryptoki.so"
 )
-NSS = next(iter(map(str, Path("/usr/lib").glob("*/libsoftokn3.so"))), "/usr/lib/libsoftokn3.so")
+# some distributions keep it in a folder of its own
+NSS = next(
+    (str(path) for where in ("*/", "*/nss/") for path in Path("/usr/lib").glob(f"{where}libsoftokn3.so")),
+    "/usr/lib/libsoftokn3.so",
+)
 LABEL = "strongroom-test"
 PIN, SO_PIN = "1234", "12345678"
 
