@@ -60,7 +60,7 @@ def health(snapshot: Snapshot, record: VersionRecord) -> KekHealth:
     uri = placed(kek, data_class.token)
     try:
         with connected(uri) as connection:
-            scheme = connection.scheme(uri)
+            scheme = connection.scheme(uri, rsa=True)
         if scheme.name != kek.scheme:
             failure = Misuse(f"the key wraps by {scheme.name} now, and the room knows it by {kek.scheme}")
     except (StrongroomError, OSError) as error:

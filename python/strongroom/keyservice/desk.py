@@ -59,7 +59,7 @@ class Desk:
         self._closed = False
         self._lock = threading.Lock()
         self._threads = Turns()
-        self._keks = Keks(root, room_id)
+        self._keks = Keks(root, room_id, keystore)
         self._calendar: tuple[int, datetime | None] = (-1, None)
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from strongroom.errors import KeyUnavailable
 from strongroom.keys import KeyName
+from strongroom.keyservice.authorship import OursAlone
 from strongroom.keyservice.roots import unwrapped
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from strongroom.crypto import DataKey, Edk
     from strongroom.keys import TokenKek
+    from strongroom.keyservice.authorship import Signer
     from strongroom.keystore import VersionRecord
     from strongroom.providers import Root
 
@@ -43,14 +45,16 @@ class Keks:
     One in a token is never unwrapped: it is kept as a connection.
     """
 
-    def __init__(self, root: Root, room_id: str) -> None:
+    def __init__(self, root: Root, room_id: str, signer: Signer) -> None:
         self._root = root
         self._room_id = room_id
+        self._signer = signer
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._closed = False
         self._keks: dict[KeyName, Kek] = {}
         self._ends: dict[KeyName, float] = {}
+        self._places: dict[KeyName, str | None] = {}
         self._forgotten = 0
 
     def of(self, record: VersionRecord, token: str | None) -> Kek:
@@ -85,9 +89,11 @@ class Keks:
         from strongroom.providers.pkcs11 import TokenKekAtWork
 
         known = self._keks.get(name)
-        if isinstance(known, TokenKekAtWork) and known.place == token:
+        if known is not None and self._places[name] == token:
             return known
-        self._keks[name] = TokenKekAtWork(kek, token)
+        at_work = TokenKekAtWork(kek, token)
+        self._places[name] = token
+        self._keks[name] = OursAlone(at_work, self._signer, self._room_id) if kek.scheme in ANYBODYS else at_work
         if known is not None:
             known.close()
         return self._keks[name]
@@ -120,6 +126,10 @@ class Keks:
             keks, self._keks = self._keks, {}
         for kek in keks.values():
             kek.close()
+
+
+ANYBODYS = frozenset({"rsa-oaep-sha256"})
+"""Schemes by which whoever likes can wrap."""
 
 
 def clock() -> float:

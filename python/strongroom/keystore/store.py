@@ -143,6 +143,14 @@ class Keystore:
         """The key that signs the checkpoints of an audit log, which the caller closes."""
         return self._macs.key.log_key(log_key_binding(self._room_id, log))
 
+    def sign(self, said: bytes) -> bytes:
+        """HMAC-SHA256 under the MAC key over `said`, which begins with what it is for."""
+        return self._macs.key.sign(said)
+
+    def verify(self, said: bytes, mac: bytes) -> None:
+        """Raises AuthenticationFailed unless `mac` is what `sign` gives, compared in constant time."""
+        self._macs.key.verify(said, mac)
+
     def log_head(self, log: str) -> LogHead:
         """How far an audit log was when it was last signed."""
         with self._database.reading() as connection:

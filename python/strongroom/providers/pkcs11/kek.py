@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 
 
 class TokenKekAtWork:
-    """Wraps and unwraps as an `AesWrappingKey` does. Thread-safe: each call has a session of its own.
+    """Wraps and unwraps as an `AesWrappingKey` does; an RSA key does so for anybody. Thread-safe: each call has a session of its own.
 
     Raises ProviderUnavailable, BadPassphrase, KeyNotFound, and AuthenticationFailed for what the key has not wrapped.
     """
 
     def __init__(self, kek: TokenKek, place: str | None) -> None:
         self._kek = kek
-        self.place = place
         self._uri = placed(kek, place)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -54,7 +53,7 @@ class TokenKekAtWork:
                 token_nonce=kek.token_nonce,
             )
 
-        return self._connected().use(self._uri, wrap)
+        return self._connected().use(self._uri, wrap, rsa=True)
 
     def unwrap(self, edk: Edk, namespace: str, name: str, context: Mapping[str, str]) -> DataKey:
         """The data key in `edk`."""
@@ -63,7 +62,7 @@ class TokenKekAtWork:
         def unwrap(session: HsmSession, keys: Handles) -> DataKey:
             return session.unwrap_dek(edk, scheme, keys.pair, namespace, name, context, deadline=patience.CALL)
 
-        return self._connected().use(self._uri, unwrap)
+        return self._connected().use(self._uri, unwrap, rsa=True)
 
     def close(self) -> None:
         """End the session with the token, unless others use it."""
@@ -84,8 +83,8 @@ def make_kek(token: str, name: str) -> TokenKek:
     """A new key in the token that `token` names, of this name, and the scheme by which it was seen to wrap."""
     place = TokenUri.parse(token)
     with connected(place) as connection:
-        uri = connection.make(replace(place, object=name))
-        scheme = connection.scheme(uri)
+        uri = connection.make(replace(place, object=name), rsa=True)
+        scheme = connection.scheme(uri, rsa=True)
     return TokenKek(uri=str(uri), scheme=scheme.name, token_nonce=scheme.token_nonce)
 
 
@@ -95,8 +94,8 @@ def found_kek(text: str) -> TokenKek:
     named.check_whole()
     check_source(named.pin_source)
     with connected(named) as connection:
-        uri = connection.existing(named)
-        scheme = connection.scheme(uri)
+        uri = connection.existing(named, rsa=True)
+        scheme = connection.scheme(uri, rsa=True)
     return TokenKek(uri=str(uri), scheme=scheme.name, token_nonce=scheme.token_nonce)
 
 

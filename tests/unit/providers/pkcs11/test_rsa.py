@@ -5,15 +5,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from strongroom.crypto import HsmSession, RootKey
+from rooms import CONTEXT, REQUEST, MadeRoom
+from strongroom.client.room import Room
+from strongroom.crypto import DataKey, Edk, HsmSession, RootKey
 from strongroom.errors import AuthenticationFailed, KeyNotFound, Misuse, TargetExists, TokenFault
-from strongroom.providers.pkcs11 import TokenUri, connected, patience
+from strongroom.home import Unlock
+from strongroom.keys import TokenKek
+from strongroom.providers.pkcs11 import TokenKekAtWork, TokenUri, connected, destroy_kek, patience, token_alone
 from strongroom.providers.pkcs11.connection import Connection, Scheme
 from strongroom.providers.pkcs11.objects import Handles
 from tokens import Token, make_token_room, unique
 
 SCHEME = "rsa-oaep-sha256"
 BOUND = bytes(range(32))
+PII = CONTEXT | {"strongroom-class": "pii"}
 
 
 @pytest.fixture(params=["ock_token", "nss_token"])
@@ -53,6 +58,37 @@ def test_a_key_comes_back_for_the_same_associated_data_only(rsa_token: Token) ->
         connection.destroy(uri)
         with pytest.raises(KeyNotFound):
             connection.existing(replace(uri, id=None), rsa=True)
+
+
+def test_a_class_whose_token_knows_nothing_else_has_keks_of_rsa_that_are_ours_alone(
+    rsa_token: Token, room: MadeRoom
+) -> None:
+    place = token_alone(rsa_token.uri("none"))
+    with Room(room.home, Unlock(key_file=room.key_file)) as opened:
+        made = opened.classes.create("pii", level="hsm", token=place)
+        service = opened._service
+        dek = service.generate_dek(REQUEST, "pii", PII)
+        assert (dek.edk.provider_id, len(dek.edk.ciphertext)) == (f"strongroom-{SCHEME}", 3072 // 8 + 32)
+        assert service.unwrap_dek(REQUEST, [dek.edk], PII).data_key == dek.data_key
+        assert opened.decrypt(opened.encrypt(b"x", data_class="pii")) == b"x"
+        # what a stranger wraps by the public key, or moves to another context
+        version = opened.keys.show(made.key_id).versions[0]
+        kek = TokenKekAtWork(TokenKek(uri=str(version.token), scheme=SCHEME), None)
+        strangers = kek.wrap(DataKey.generate(), "strongroom", f"{made.key_id}/1", PII)
+        assert kek.unwrap(strangers, "strongroom", f"{made.key_id}/1", PII)
+        kek.close()
+        for edk, context in (
+            (strangers, PII),
+            (Edk(strangers.provider_id, strangers.provider_info, strangers.ciphertext + bytes(32)), PII),
+            (Edk(strangers.provider_id, strangers.provider_info, strangers.ciphertext + dek.edk.ciphertext[-32:]), PII),
+            (dek.edk, PII | {"tenant": "other"}),
+        ):
+            with pytest.raises(AuthenticationFailed):
+                service.unwrap_dek(REQUEST, [edk], context)
+        assert service.unwrap_dek(REQUEST, [dek.edk], PII).data_key == dek.data_key
+        opened.keys.rotate(made.key_id, reason="yearly")
+        for version in opened.keys.show(made.key_id).versions:
+            destroy_kek(TokenKek(uri=str(version.token), scheme=SCHEME))
 
 
 def unwrap(blob: bytes, bound: bytes, session: HsmSession, keys: Handles) -> None:
