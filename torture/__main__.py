@@ -13,7 +13,7 @@ from torture.publish import committed, publish
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS: tuple[str, ...] = (
-    "bugs", "concurrency", "crash", "differential", "drills", "fuzz", "hsm", "keystore", "mutants",
+    "bugs", "completeness", "concurrency", "crash", "differential", "drills", "fuzz", "hsm", "keystore", "mutants",
     "power", "rewrites", "room_files", "secrets", "syscalls", "tamper",
 )  # fmt: skip
 

@@ -13,3 +13,14 @@ def test_tampering_is_found() -> None:
     report = tamper.run(parser.parse_args(["--entries", "600", "--edits", "15"]))
     assert report.held, "\n".join(report.lines())
     assert len(report.controls) == 3
+
+
+def test_every_byte_and_every_entry() -> None:
+    parser = argparse.ArgumentParser()
+    tamper.arguments(parser)
+    options = ["--entries", "40", "--edits", "0", "--every-byte", "--whole", "1000"]
+    report = tamper.run(parser.parse_args(options))
+    assert report.held, "\n".join(report.lines())
+    assert report.tried["every byte"] > 40 * 300
+    assert report.tried["of these verified with the whole log"] >= 12
+    assert report.tried["every entry deleted"] >= 40

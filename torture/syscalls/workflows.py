@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import strongroom
-from strongroom.errors import StrongroomError
+from strongroom.audit import entries as log_entries
+from strongroom.client.upkeep import Upkeep
+from strongroom.errors import AuditTampered, StrongroomError
+from strongroom.home import Unlock
 
 from torture.place import Place
 from torture.traces import FILES_OF_A_LOG, entries, files
@@ -80,6 +83,41 @@ class EncryptFile(Workflow):
         with place.open() as room:
             if not (place.folder / "made.sr").exists():
                 room.encrypt_file(place.folder / "file", place.folder / "made.sr")
+
+
+class Append(EncryptFile):
+    """`encrypt FILE DST --reason …`, for what the audit log says of it: no message without the entry of its key."""
+
+    name = "append to the audit log"
+
+    def __init__(self, room: strongroom.Room) -> None:
+        super().__init__(room)
+        self._before = list(log_entries(Path(room.home) / "audit"))
+
+    def arguments(self, place: Place) -> Words:
+        """The command line."""
+        return *super().arguments(place), "--reason", MARK
+
+    def half(self, place: Place) -> Iterator[str]:
+        """The message, or the log: every entry of before, and that of a key that served."""
+        yield from super().half(place)
+        try:
+            found = list(log_entries(place.room / "audit"))
+        except StrongroomError as error:
+            yield f"the log cannot be read: {error!r}"
+            return
+        if found[: len(self._before)] != self._before:
+            yield "entries are lost that were there before"
+        opened = [entry for entry in map(json.loads, found[len(self._before) :]) if entry["event"] == "lease-opened"]
+        if (place.folder / "made.sr").exists() and not any(entry["reason"] == MARK for entry in opened):
+            yield "a key was released, and the log has no entry of it"
+
+    def go_on(self, place: Place) -> None:
+        """Once more, and look whether log and keystore agree."""
+        super().go_on(place)
+        wrong = Upkeep(place.room, Unlock(key_file=place.key), principal=None, purpose=None).reconcile().wrong
+        if wrong:
+            raise AuditTampered("; ".join(wrong))
 
 
 class EncryptOver(EncryptFile):
@@ -355,6 +393,7 @@ WORKFLOWS: tuple[type[Workflow], ...] = (
     DecryptTree,
     DecryptOver,
     VerifyTree,
+    Append,
     Init,
     Rotate,
 )
@@ -409,6 +448,7 @@ def contents(tree: Path) -> dict[str, bytes]:
     return {name: bytes(path.readlink()) if path.is_symlink() else path.read_bytes() for name, path in found.items()}
 
 
+MARK = "so that the log says why"
 QUIETLY = ("--no-progress", "--workers", "1")
 # SQLite's journal stands until the next transaction wherever it could not be removed
 FILES_OF_A_ROOM = {"room.json", "root.json", "keystore.db", "keystore.db-journal", "audit", *FILES_OF_A_LOG}
