@@ -40,8 +40,8 @@ tests() {
     command -v go >/dev/null || install golang-go || echo "needs: no go here: the tests that use it are skipped"
     # a browser shows the evidence report and prints it, and the sheets are read back
     command -v chromium >/dev/null && command -v pdftotext >/dev/null || install --no-install-recommends chromium poppler-utils
-    # entries are forwarded to a syslog daemon
-    command -v rsyslogd >/dev/null || install --no-install-recommends rsyslog
+    # entries are forwarded to a syslog daemon, and by TLS to a receiver with a certificate of its own
+    command -v rsyslogd >/dev/null && command -v openssl >/dev/null || install --no-install-recommends rsyslog openssl
     # gdb dumps the cores that are searched for keys
     command -v gcore >/dev/null || install gdb || echo "needs: no gdb here: the test that uses it is skipped"
     # three PKCS#11 modules with tokens of their own
