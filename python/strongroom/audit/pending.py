@@ -148,7 +148,7 @@ def pack(fence: int, index: int, entry: bytes) -> bytes:
 
 def read_head(descriptor: int, path: Path) -> tuple[int, int]:
     """The fence, and the number of the first entry."""
-    head = os.pread(descriptor, HEAD, 0)
+    head = read_at(descriptor, 0, HEAD)
     fence, first = int.from_bytes(head[8:16], "big"), int.from_bytes(head[16:24], "big")
     if head != head_of(fence, first):
         raise AuditTampered(f"{path} does not begin as an audit log's does: someone changed it")
