@@ -23,7 +23,7 @@ SUMMARIES = {
     "unlock": "List, add, change and remove what opens the room.",
     "providers": "Show what opens the room, and whether its tokens answer.",
     "keystore": "Check, count, move or upgrade the keystore.",
-    "audit": "Read, verify, prove, export and reconcile the audit log.",
+    "audit": "Read, verify, prove, export, reconcile and prune the audit log.",
     "report": "Write the evidence report for auditors.",
     "metrics": "Print the figures of the room for a monitor.",
     "bench": "Measure this machine against its own limit.",
