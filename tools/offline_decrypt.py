@@ -56,7 +56,7 @@ class Room:
 
     def kek(self, name: str) -> bytes:
         root, kek = self.wrapped.get(name) or sys.exit(f"this room has no key version {name}")
-        opened = self.roots.get(root) or sys.exit(f"the KEK of {name} is in a token")
+        opened = self.roots.get(root, b"") if root else sys.exit(f"the KEK of {name} is in a token")
         key = HKDF(hashes.SHA256(), 32, None, b"strongroom/v1/kek").derive(opened)
         return AESGCM(key).decrypt(kek[:12], kek[12:], lp("strongroom/1/kek", self.id, str(root), *name.split("/")))
 

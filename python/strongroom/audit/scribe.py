@@ -31,7 +31,7 @@ class Task:
         self.entries = entries
         self.durable = durable
         self.done = False
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.news = threading.Lock()
         self.news.acquire()
 
@@ -78,7 +78,7 @@ class Scribe:
         """Say that a step has ended: the time for the next begins now, PATIENCE if None is given."""
         self._until = time.monotonic() + (PATIENCE if seconds is None else seconds)
 
-    def end(self, tasks: Sequence[Task], failure: Exception | None = None) -> None:
+    def end(self, tasks: Sequence[Task], failure: BaseException | None = None) -> None:
         """Let those who wait for `tasks` go on. What is done already stays so."""
         with self._turn:
             for task in tasks:
@@ -170,10 +170,10 @@ class Scribe:
                 self._in_hand, self._waiting = self._waiting, []
                 self.beat()
 
-    def _outcome(self, tasks: Sequence[Task]) -> Exception | None:
+    def _outcome(self, tasks: Sequence[Task]) -> BaseException | None:
         try:
             self._commit(tasks)
-        except Exception as error:  # noqa: BLE001 - raised again by who waits
+        except BaseException as error:  # noqa: BLE001 - raised again by who waits
             return error
         return None
 
