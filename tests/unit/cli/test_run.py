@@ -157,4 +157,9 @@ def test_unlock_options_reach_the_room(room: FakeRoom, monkeypatch: pytest.Monke
     args = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     args += ["--share-file", "s", "--share-file", "t"]
     assert run(["verify", "a", *args, "--purpose", "audit"]) == 0
-    assert room.opened_with == options | {"share_files": ("s", "t"), "prompt": False, "purpose": "audit"}
+    assert room.opened_with == options | {
+        "share_files": ("s", "t"),
+        "prompt": False,
+        "purpose": "audit",
+        "cache": True,
+    }
