@@ -25,9 +25,10 @@ def with_token(settings: Mapping[str, Any], before: DataClass | None, ways: Iter
     """
     if "level" not in settings and "token" not in settings:
         return dict(settings)
-    if settings.get("level", before.level if before else Level.SOFTWARE) not in LEVELS:
-        raise Misuse(f"{settings['level']!r} is no level: choose {', '.join(LEVELS)}")
-    level = Level(settings.get("level", before.level if before else Level.SOFTWARE))
+    wanted = settings.get("level", before.level if before else Level.SOFTWARE)
+    if wanted not in LEVELS:
+        raise Misuse(f"{wanted!r} is no level: choose {', '.join(LEVELS)}")
+    level = Level(wanted)
     given = settings.get("token")
     if level is not Level.HSM:
         if given is not None:

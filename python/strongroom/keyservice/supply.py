@@ -15,7 +15,7 @@ from strongroom.errors import StrongroomError
 from strongroom.keys import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from strongroom.keys import TokenKek
 
@@ -79,9 +79,11 @@ def kek_prefix(room_id: str) -> str:
     return f"strongroom/{room_id[:8]}/"
 
 
-def destroy(gone: Iterable[tuple[TokenKek, str | None]]) -> None:
+def destroy(gone: Sequence[tuple[TokenKek, str | None]]) -> None:
     """Destroy KEKs in their tokens, each with where its token is now. Raises ProviderUnavailable, BadPassphrase."""
-    for kek, token in gone:
-        from strongroom.providers.pkcs11 import destroy_kek
+    if not gone:
+        return
+    from strongroom.providers.pkcs11 import destroy_kek
 
+    for kek, token in gone:
         destroy_kek(kek, token)

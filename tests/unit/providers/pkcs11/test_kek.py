@@ -5,7 +5,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,11 +37,11 @@ def place_of(token: Token, module: str | None = None) -> str:
     return token_alone(token.uri("none", module))
 
 
-def keys_in(token: Token, uri: str | None = None) -> int:
+def keys_in(token: Token) -> int:
     """How many KEKs of rooms are in it."""
     from pkcs11 import Attribute, KeyType, ObjectClass
 
-    named = TokenUri.parse(place_of(token) if uri is None else uri)
+    named = TokenUri.parse(place_of(token))
     with connected(named) as connection, connection._library_session() as session:
         wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: KeyType.AES}
         return sum(key.label.startswith("strongroom/") for key in session.get_objects(wanted))
@@ -413,7 +413,5 @@ def test_what_no_reference_is(stored: bytes) -> None:
         TokenKek.from_stored(stored)
 
 
-def now():  # type: ignore[no-untyped-def] # a datetime
-    from datetime import UTC, datetime
-
+def now() -> datetime:
     return datetime.now(UTC)
