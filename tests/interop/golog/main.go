@@ -1,15 +1,18 @@
 // Verifies an audit log with the packages of Go's checksum database, and nothing of ours.
 //
-//	golog [-witness VKEY] [-from NUMBER] FOLDER VKEY [OLDER-CHECKPOINT ...]
+//	golog [-witness VKEY] [-from NUMBER | -pairs FILE] FOLDER VKEY [OLDER-CHECKPOINT ...]
 //	golog -proof PROOF VKEY < ENTRY
 //
-// It checks the signature of the checkpoint, that every entry is in the tree, and that each older checkpoint is a beginning of it.
-// With -witness, each older checkpoint has to be one that this witness has cosigned (C2SP tlog-cosignature). With -proof it needs
+// It checks the signature of the checkpoint, that every entry is in the tree, and of every two checkpoints, the newest among them, that
+// the smaller is a beginning of the larger. With -witness, each older checkpoint has to be one that this witness has cosigned (C2SP tlog-cosignature). With -proof it needs
 // no log: it checks that one entry is in the tree of the checkpoint that the proof carries (C2SP tlog-proof).
-// Of a log that was pruned, -from says at which entry to begin.
+// Of a log that was pruned, -from says at which entry to begin. With -pairs FILE, of lines "SMALLER LARGER", it proves the same of the
+// trees of these sizes, whose roots it makes from the entries, and prints each proof behind the two roots.
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -19,6 +22,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,13 +41,14 @@ func main() {
 	vkey := flag.String("witness", "", "the key of a witness that must have cosigned each older checkpoint")
 	proof := flag.String("proof", "", "a proof of the entry on standard input")
 	from := flag.Int64("from", 0, "the first entry to look at")
+	pairs := flag.String("pairs", "", "a file of two sizes a line, to be proved consistent")
 	flag.Parse()
 	if *proof != "" && flag.NArg() == 1 {
 		proved(*proof, flag.Arg(0))
 		return
 	}
-	if flag.NArg() < 2 {
-		fail("usage: golog [-witness VKEY] [-from NUMBER] FOLDER VKEY [OLDER-CHECKPOINT ...]")
+	if flag.NArg() < 2 || (*pairs != "" && *from != 0) {
+		fail("usage: golog [-witness VKEY] [-from NUMBER | -pairs FILE] FOLDER VKEY [OLDER-CHECKPOINT ...]")
 	}
 	folder := flag.Arg(0)
 	verifier, err := note.NewVerifier(flag.Arg(1))
@@ -56,13 +61,23 @@ func main() {
 	reader := tlog.TileHashReader(tree, &tiles{folder: folder, read: map[string][]byte{}})
 	skipped := ""
 	if *from == 0 {
-		entries(folder, tree, reader)
+		own := entries(folder, tree, reader)
+		if *pairs != "" {
+			prove(*pairs, own, reader)
+		}
 	} else {
 		rest(folder, tree, reader, *from)
 		skipped = fmt.Sprintf(" the first %d of them not looked at,", *from)
 	}
+	trees := []tlog.Tree{tree}
 	for _, path := range flag.Args()[2:] {
-		consistent(tree, checkpoint(path, verifier, witnesses), reader)
+		trees = append(trees, checkpoint(path, verifier, witnesses))
+	}
+	slices.SortFunc(trees, func(a, b tlog.Tree) int { return cmp.Compare(a.N, b.N) })
+	for at, larger := range trees {
+		for _, smaller := range trees[:at] {
+			consistent(larger, smaller, reader)
+		}
 	}
 	fmt.Printf("%d entries,%s %d checkpoints\n", tree.N, skipped, flag.NArg()-1)
 }
@@ -122,7 +137,8 @@ func proved(path, vkey string) {
 }
 
 // entries proves every entry of every bundle, by hashes of its own and, for some of each bundle, by those of the tiles.
-func entries(folder string, tree tlog.Tree, reader tlog.HashReader) {
+// Gives its own hashes.
+func entries(folder string, tree tlog.Tree, reader tlog.HashReader) memory {
 	var own memory
 	number := int64(0)
 	for number < tree.N {
@@ -144,6 +160,7 @@ func entries(folder string, tree tlog.Tree, reader tlog.HashReader) {
 			check(tlog.CheckRecord(proof, tree.N, tree.Hash, number, leaf))
 		}
 	}
+	return own
 }
 
 // rest proves the entries from number on, by the hashes of the tiles alone.
@@ -187,14 +204,46 @@ func (m memory) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return found, nil
 }
 
-// consistent proves an older tree to be a beginning of the tree.
-func consistent(tree, older tlog.Tree, reader tlog.HashReader) {
-	if older.N == 0 {
-		return
+// consistent proves a smaller tree to be a beginning of a larger one, by the hashes of the tiles.
+func consistent(larger, smaller tlog.Tree, reader tlog.HashReader) tlog.TreeProof {
+	if smaller.N == 0 {
+		return nil
 	}
-	proof, err := tlog.ProveTree(tree.N, older.N, reader)
+	proof, err := tlog.ProveTree(larger.N, smaller.N, reader)
 	check(err)
-	check(tlog.CheckTree(proof, tree.N, tree.Hash, older.N, older.Hash))
+	check(tlog.CheckTree(proof, larger.N, larger.Hash, smaller.N, smaller.Hash))
+	return proof
+}
+
+// prove proves trees of any two sizes consistent: the roots are made from entries, the proofs from tiles.
+func prove(path string, own memory, reader tlog.HashReader) {
+	file, err := os.Open(path)
+	check(err)
+	defer file.Close()
+	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	roots := map[int64]tlog.Tree{}
+	tree := func(size int64) tlog.Tree {
+		if _, known := roots[size]; !known {
+			root, err := tlog.TreeHash(size, own)
+			check(err)
+			roots[size] = tlog.Tree{N: size, Hash: root}
+		}
+		return roots[size]
+	}
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		var smaller, larger int64
+		_, err := fmt.Sscanf(lines.Text(), "%d %d", &smaller, &larger)
+		check(err)
+		proof := consistent(tree(larger), tree(smaller), reader)
+		fmt.Fprint(out, smaller, " ", larger, " ", tree(smaller).Hash, " ", tree(larger).Hash)
+		for _, hash := range proof {
+			fmt.Fprint(out, " ", hash)
+		}
+		fmt.Fprintln(out)
+	}
+	check(lines.Err())
 }
 
 // tiles reads tiles of a folder, and remembers them.
