@@ -2,7 +2,7 @@
 
 Trees are encrypted and decrypted with `--resume` over what earlier runs left, while sources change between runs, and
 re-encrypted after rotations; rooms are made; keys and roots are rotated; backups are made and restored; the plain trails of
-older rooms become logs.
+older rooms become logs, which is also killed at every system call between the two.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import secrets
 from contextlib import nullcontext
 from pathlib import Path
 
+from torture.crash.aiming import aim
 from torture.crash.carrying import Carry, control_carry
 from torture.crash.controls import (
     control_backup,
@@ -39,6 +40,7 @@ PROMISE = "outputs are whole or absent, a run that goes on completes, and nothin
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Its scale: the defaults take half a minute, 300 kills of each job some minutes."""
     parser.add_argument("--kills", type=int, default=8, metavar="N", help="of each job (default: %(default)s)")
+    parser.add_argument("--every-call", action="store_true", help="carry: also at each system call of all the command")
     parser.add_argument("--files", type=int, default=2000, metavar="N", help="in a tree (default: %(default)s)")
     parser.add_argument("--jobs", nargs="+", choices=sorted(JOBS), default=sorted(JOBS), help="default: all")
     parser.add_argument(
@@ -133,6 +135,7 @@ def kill_carry(place: Place, dice: random.Random, options: argparse.Namespace, r
     job = Carry(place)
     bombard(job, options.kills, dice, report)
     report.notes.append(f"{job.name}: {job.midway} of the kills fell between the entries and the first checkpoint")
+    aim(job, report, everywhere=options.every_call)
     control_carry(job, report)
 
 

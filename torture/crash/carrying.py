@@ -23,6 +23,7 @@ class Carry:
     """`strongroom keys list` in such a room: every old entry is in the log, once and byte for byte, and the log verifies."""
 
     name = "first use of a plain trail"
+    command = ("keys", "list")
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -48,7 +49,7 @@ class Carry:
 
     def start(self) -> subprocess.Popen[str]:
         """Begin the command."""
-        return self.place.start("keys", "list")
+        return self.place.start(*self.command)
 
     def judge(self, end: End) -> Iterator[str]:
         """Use the room again, and look at its log."""
@@ -60,12 +61,15 @@ class Carry:
                 room.encrypt(b"y")
             upkeep = Upkeep(self.place.room, Unlock(key_file=self.place.key), principal=None, purpose=None)
             yield from upkeep.reconcile().wrong
+            upkeep.verify_audit()
         except StrongroomError as error:
             yield f"the room does not work: {error!r}"
             return
         found = list(entries(self.place.room / "audit"))
         if found[: len(self.old)] != self.old:
             yield "the log does not begin with the old entries"
+        if not set(self.old).isdisjoint(found[len(self.old) :]):
+            yield "an old entry is in the log twice"
         started = [entry for entry in found if json.loads(entry)["event"] == "log-started"]
         if len(started) != 1:
             yield f"the log was begun {len(started)} times"

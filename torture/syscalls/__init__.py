@@ -18,13 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from strongroom import crypto
 from strongroom.errors import StrongroomError
 
 from torture.place import Place, new_place
 from torture.report import Report
 from torture.syscalls import ptrace
-from torture.syscalls.commands import Command, nothing
+from torture.syscalls.commands import Command, traceable
 from torture.syscalls.controls import SEEN, Careless
 from torture.syscalls.faults import Call, Fault, faults_of
 from torture.syscalls.tracer import PATIENCE, Outcome, disturb, watch
@@ -82,16 +81,10 @@ def laboratory(parent: Path | None) -> Iterator[tuple[Place, Place]]:
         with new_place(outer.folder) as first:
             furnish(first)
             shutil.copytree(first.folder, template.folder, symlinks=True)
-        forbid = crypto.disable_core_dumps
-        if os.geteuid() != 0:
-            # a process that forbids core dumps is closed to a tracer without privileges, too
-            crypto.disable_core_dumps = nothing
         os.environ["STRONGROOM_STATE"] = str(place.state)
-        try:
+        with traceable():
             fresh(template, place)
             yield template, place
-        finally:
-            crypto.disable_core_dumps = forbid
 
 
 def fresh(template: Place, place: Place) -> None:

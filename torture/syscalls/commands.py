@@ -67,6 +67,18 @@ class Command:
 
 
 @contextlib.contextmanager
+def traceable() -> Iterator[None]:
+    """Children may be traced: a process that forbids core dumps is closed to a tracer without privileges, too."""
+    forbid = crypto.disable_core_dumps
+    if os.geteuid() != 0:
+        crypto.disable_core_dumps = nothing
+    try:
+        yield
+    finally:
+        crypto.disable_core_dumps = forbid
+
+
+@contextlib.contextmanager
 def surroundings(place: Place) -> Iterator[None]:
     """This process as a command sees it; without the calls that forbid core dumps for the rest of its life."""
     environment, forbid = dict(os.environ), crypto.disable_core_dumps

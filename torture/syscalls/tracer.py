@@ -34,9 +34,9 @@ class Outcome:
     calls: list[Call] = field(default_factory=list)
 
 
-def watch(ready: Callable[[], None], work: Work) -> Outcome:
-    """Run `work` in a child and list its system calls, with what they returned."""
-    return _Tracer(None, None, PATIENCE).trace(ready, work)
+def watch(ready: Callable[[], None], work: Work, look: Callable[[], None] = lambda: None) -> Outcome:
+    """Run `work` in a child and list its system calls, with what they returned. Before each, while the child stands, `look`."""
+    return _Tracer(None, None, PATIENCE, look).trace(ready, work)
 
 
 def disturb(ready: Callable[[], None], work: Work, call: Call, fault: Fault, patience: float = PATIENCE) -> Outcome:
@@ -47,7 +47,14 @@ def disturb(ready: Callable[[], None], work: Work, call: Call, fault: Fault, pat
 class _Tracer:
     """Sees a child through from its first system call to its end."""
 
-    def __init__(self, target: Call | None, fault: Fault | None, patience: float) -> None:
+    def __init__(
+        self,
+        target: Call | None,
+        fault: Fault | None,
+        patience: float,
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._look = look
         self._patience = patience
         self._target = target
         self._fault = fault
@@ -103,6 +110,7 @@ class _Tracer:
         self._turns[thread, name] += 1
         turn = self._turns[thread, name]
         if self._target is None:
+            self._look()
             self._note(tid, Call(thread, name, now.orig_rax, turn, arguments(now), 0))
         elif (thread, name, turn) == (self._target.thread, self._target.name, self._target.turn):
             self._outcome.reached = True
