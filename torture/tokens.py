@@ -110,6 +110,9 @@ def opencryptoki(directory: Path) -> Token:
         run("pkcsconf", "-u", "-c", slot, "-S", SO_PIN, "-n", PIN)
     elif LABEL not in soft:
         raise NoToken("opencryptoki's token is somebody's, and left alone")
+    else:
+        # a login ends the count of wrong PINs, which a test that was killed may have left
+        run("pkcs11-tool", "--module", OPENCRYPTOKI, "--token-label", LABEL, "--login", "--pin", PIN, "--list-objects")
     return Token(LABEL, OPENCRYPTOKI, pin_file(directory / "pin", PIN))
 
 

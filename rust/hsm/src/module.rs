@@ -15,13 +15,14 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::Fault;
 use crate::calls::Calls;
-use crate::worker::{Inside, Worker};
+use crate::pool::Pool;
+use crate::strand::Strand;
 
 /// A module that is loaded. The loader gives the same one to everyone in the process who asks for the same file.
 #[derive(Debug, Clone)]
 pub struct Module {
     pub(crate) calls: Calls,
-    pub(crate) inside: Arc<Inside>,
+    pub(crate) pool: Arc<Pool>,
 }
 
 impl Module {
@@ -31,15 +32,14 @@ impl Module {
     /// # Errors
     /// [`Fault`], by the deadline.
     pub fn open(path: &Path, reserved: Option<CString>, deadline: Duration) -> Result<(Module, bool), Fault> {
-        let inside = Arc::new(Inside::default());
-        let loader = Worker::start(Arc::clone(&inside))?;
+        let pool = Pool::new();
         let path = path.to_owned();
-        let (calls, ours) = loader.run("C_Initialize", deadline, move || {
+        let (calls, ours) = Strand::new(&pool).run("C_Initialize", deadline, move || {
             let calls = load(&path)?;
             let ours = initialize(&calls, reserved)?;
             Ok((calls, ours))
         })?;
-        Ok((Module { calls, inside }, ours))
+        Ok((Module { calls, pool }, ours))
     }
 
     /// Ends the module's state in this process, its sessions and logins, so that it can be opened anew. Everyone else in the
@@ -49,23 +49,24 @@ impl Module {
     /// [`Fault::Stuck`] if a call is inside until the deadline, during which this would be undefined; else what the module
     /// returns.
     pub fn finalize(&self, deadline: Duration) -> Result<(), Fault> {
-        self.inside.end();
+        let inside = &self.pool.inside;
+        inside.end();
         // sessions that were let go are being closed
         let begun = Instant::now();
-        while !self.inside.is_empty() {
-            if self.inside.late() > 0 || begun.elapsed() >= deadline {
+        while !inside.is_empty() {
+            if inside.late() > 0 || begun.elapsed() >= deadline {
                 return Err(Fault::Stuck);
             }
             thread::sleep(PAUSE);
         }
         let calls = self.calls.clone();
-        Worker::start(Arc::clone(&self.inside))?.run("C_Finalize", deadline, move || calls.finalize())
+        Strand::new(&self.pool).run("C_Finalize", deadline, move || calls.finalize())
     }
 
     /// Whether no call is inside, not even one that was given up.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.inside.is_empty()
+        self.pool.inside.is_empty()
     }
 }
 

@@ -1,6 +1,5 @@
-//! A session: its thread, its handle, and what is done in it.
+//! A session: its calls in order, its handle, and what is done in it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,13 +7,13 @@ use strongroom_secmem::Secret;
 
 use crate::calls::Calls;
 use crate::scheme::Operation;
-use crate::worker::Worker;
+use crate::strand::Strand;
 use crate::{Fault, Keys, Module, Nonce, Scheme};
 
 /// A session with a token, for one thing at a time. Not to be used after a fault, nor in a forked child.
 #[derive(Debug)]
 pub struct Session {
-    worker: Worker,
+    strand: Strand,
     calls: Calls,
     handle: u64,
     closed: AtomicBool,
@@ -26,10 +25,10 @@ impl Session {
     /// # Errors
     /// [`Fault`], by the deadline, as for all that follows.
     pub fn open(module: &Module, slot: u64, read_write: bool, deadline: Duration) -> Result<Self, Fault> {
-        let worker = Worker::start(Arc::clone(&module.inside))?;
+        let strand = Strand::new(&module.pool);
         let calls = module.calls.clone();
-        let handle = worker.run("C_OpenSession", deadline, move || calls.open_session(slot, read_write))?;
-        Ok(Session { worker, calls: module.calls.clone(), handle, closed: AtomicBool::new(false) })
+        let handle = strand.run("C_OpenSession", deadline, move || calls.open_session(slot, read_write))?;
+        Ok(Session { strand, calls: module.calls.clone(), handle, closed: AtomicBool::new(false) })
     }
 
     /// Logs the process in to the token, as its user. Tried once, whatever the token says.
@@ -39,7 +38,7 @@ impl Session {
     pub fn login(&self, pin: &Secret, deadline: Duration) -> Result<(), Fault> {
         let pin = Secret::copy_from(pin.expose()?)?;
         let (calls, handle) = (self.calls.clone(), self.handle);
-        self.worker.run("C_Login", deadline, move || calls.login(handle, pin.expose()?))
+        self.strand.run("C_Login", deadline, move || calls.login(handle, pin.expose()?))
     }
 
     /// Wraps a key of 32 bytes and binds it to `aad`, which must not be empty: some modules abort on that.
@@ -57,7 +56,7 @@ impl Session {
     ) -> Result<Vec<u8>, Fault> {
         let (key, aad) = (Secret::copy_from(key.expose()?)?, aad.to_vec());
         let (calls, session) = (self.calls.clone(), self.handle);
-        self.worker.run("C_Encrypt", deadline, move || {
+        self.strand.run("C_Encrypt", deadline, move || {
             Operation { calls: &calls, session, keys, aad: &aad }.wrap(scheme, &key, nonce)
         })
     }
@@ -76,7 +75,7 @@ impl Session {
     ) -> Result<Secret, Fault> {
         let (wrapped, aad) = (wrapped.to_vec(), aad.to_vec());
         let (calls, session) = (self.calls.clone(), self.handle);
-        self.worker.run("C_Decrypt", deadline, move || {
+        self.strand.run("C_Decrypt", deadline, move || {
             Operation { calls: &calls, session, keys, aad: &aad }.unwrap(scheme, &wrapped)
         })
     }
@@ -87,7 +86,7 @@ impl Session {
             return;
         }
         let (calls, handle) = (self.calls.clone(), self.handle);
-        self.worker.leave(move || {
+        self.strand.leave(move || {
             let _ = calls.close_session(handle);
         });
     }
@@ -101,7 +100,7 @@ impl Session {
             return Ok(());
         }
         let (calls, handle) = (self.calls.clone(), self.handle);
-        self.worker.run("C_CloseSession", deadline, move || calls.close_session(handle))
+        self.strand.run("C_CloseSession", deadline, move || calls.close_session(handle))
     }
 }
 
