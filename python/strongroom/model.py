@@ -184,6 +184,36 @@ class PlaceCount:
     counts: Mapping[tuple[str, int], tuple[int, int, int]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedKey:
+    """Data keys that were given out to move messages of a class from one key version to another, for so many of so many bytes, as leases count."""
+
+    data_class: str
+    from_key_id: str
+    from_version: int
+    key_id: str
+    version: int
+    messages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reencryption:
+    """What came of a re-encryption, by `outcome`: `done`, or the code of what ended it.
+
+    `messages` of `bytes` plaintext were moved, `settled` stood where they should, `failed` stay as they were. `resumed` trees had
+    been left by a run that was interrupted.
+    """
+
+    outcome: str
+    messages: int
+    bytes: int
+    settled: int
+    failed: int
+    resumed: int
+    keys: tuple[MovedKey, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a room holds: every data class by name, and every key with its versions by creation."""

@@ -13,6 +13,7 @@ from strongroom.errors import AuthenticationFailed, BadPassphrase, Misuse, Parti
 from strongroom.home import Unlock, log, open_room
 from strongroom.home.upkeep import stats
 
+MESSAGE_ID = 3
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -64,6 +65,43 @@ def test_a_message_that_does_not_authenticate(room: MadeRoom, opened: strongroom
     assert [(entry["error"], entry["action"], entry["reason"]) for entry in failed] == [
         ("authentication", "unwrap-dek", "why")
     ] * len(attempts)
+
+
+def test_a_range_that_does_not_authenticate(room: MadeRoom, tmp_path: Path) -> None:
+    with strongroom.open(room.home, key_file=room.key_file) as opened:
+        opened.classes.create("small", frame_length=4096, reason="test")
+        (tmp_path / "plain").write_bytes(bytes(40_000))
+        opened.encrypt_file(tmp_path / "plain", tmp_path / "file.sr", data_class="small")
+        message = bytearray((tmp_path / "file.sr").read_bytes())
+        message[-5000] ^= 1
+        (tmp_path / "file.sr").write_bytes(message)
+        with opened.open(tmp_path / "file.sr", reason="why") as reader:
+            assert reader.read(4096) == bytes(4096)
+            assert told(room, "failed") == []
+            for whence in (0, 36_000, 0):
+                reader.seek(whence)
+                with pytest.raises(AuthenticationFailed):
+                    reader.read()
+            with pytest.raises(AuthenticationFailed):
+                reader.raw.pread(40_000, 0)
+        (failed,) = told(room, "failed")
+        assert (failed["error"], failed["action"], failed["reason"]) == ("authentication", "unwrap-dek", "why")
+        # each object is an operation of its own, whichever way it reads
+        for read in (lambda reader: reader.raw.pread(1, 36_000), lambda reader: reader.readinto(bytearray(40_000))):
+            with opened.open(tmp_path / "file.sr") as reader, pytest.raises(AuthenticationFailed):
+                read(reader)
+        assert len(told(room, "failed")) == 3
+        # and one whose header is not authentic does not even open
+        message[MESSAGE_ID] ^= 1
+        (tmp_path / "other.sr").write_bytes(message)
+        with pytest.raises(AuthenticationFailed):
+            opened.open(tmp_path / "other.sr", reason="header")
+        assert [entry["reason"] for entry in told(room, "failed")] == ["why", "", "", "header"]
+        last = opened.open(tmp_path / "file.sr")
+    # a room that was closed takes no entries, and what is not authentic is not shown all the same
+    with last, pytest.raises(AuthenticationFailed):
+        last.read()
+    assert len(told(room, "failed")) == 4
 
 
 def test_what_failed_in_the_keyservice_is_not_told_twice(room: MadeRoom, opened: strongroom.Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import pytest
 import strongroom
+from strongroom.audit import AuditLog
 from strongroom.client import decrypt_message, encrypt_message
 from strongroom.client.census import census
 from strongroom.crypto import Control, MessageFile
 from strongroom.errors import (
+    AuditUnavailable,
     AuthenticationFailed,
     Cancelled,
     KeyNotFound,
@@ -26,8 +29,10 @@ from strongroom.errors import (
     PartialFailure,
     UnsupportedFormat,
 )
+from strongroom.home import trail
 from strongroom.keyring import MultiKeyring, RawAesKeyring
 from strongroom.keyring.room import RoomKeyring
+from strongroom.keyservice import reencrypting
 from strongroom.keystore import Change, Snapshot
 from strongroom.model import KeyState
 
@@ -290,6 +295,143 @@ def test_it_can_be_cancelled_and_gone_on_with(room, source, tmp_path) -> None:
     assert 1 in versions(tree)
     assert room.reencrypt(tree).files == 41
     assert set(versions(tree)) == {2}
+
+
+def jobs(room: strongroom.Room) -> list[dict[str, object]]:
+    """What the audit log says of whole re-encryptions."""
+    return [entry for entry in trail(room.home) if str(entry["event"]).startswith("reencryption-")]
+
+
+def test_the_log_says_when_a_job_begins_and_how_it_ends(room, source, tmp_path) -> None:
+    room.classes.create("pii", reason="test")
+    tree, file = tmp_path / "all" / "tree", tmp_path / "all" / "file.sr"
+    (tmp_path / "all").mkdir()
+    room.encrypt_tree(source, tree)
+    room.encrypt_file(source / "large", file, data_class="pii")
+    (tmp_path / "all" / "others").write_bytes(b"no message")
+    for key in room.keys.list():
+        room.keys.rotate(key.id, reason="test")
+    room.reencrypt(tmp_path / "all", dry_run=True)
+    with pytest.raises(Misuse):
+        room.reencrypt(tree / "0")
+    assert jobs(room) == []
+    result = room.acting_as(principal="bob", purpose="rotation").reencrypt(tmp_path / "all", reason="yearly")
+    started, ended = jobs(room)
+    place = f"{os.uname().nodename}:{tmp_path / 'all'}"
+    for entry in (started, ended):
+        assert (entry["principal"], entry["purpose"], entry["reason"]) == ("bob", "rotation", "yearly")
+        assert (entry["job"], entry["place"], entry["request"]) == (started["job"], place, started["request"])
+    assert (started["suite"], started["everything"]) == (None, False)
+    assert ended["outcome"] == "done"
+    assert {ended[name] for name in ("settled", "failed", "resumed", "more")} == {0}
+    assert (ended["messages"], ended["bytes"]) == (result.moved, result.plaintext_bytes) == (42, result.plaintext_bytes)
+    of_class = {key.data_class: key.id for key in room.keys.list()}
+    keys = {entry["data_class"]: entry for entry in ended["keys"]}
+    assert set(keys) == {"default", "pii"}
+    for name, entry in keys.items():
+        assert (entry["from_key_id"], entry["from_version"]) == (of_class[name], 1)
+        assert (entry["key_id"], entry["version"]) == (of_class[name], 2)
+    assert keys["pii"]["messages"] == 1
+    assert 9 << 20 <= keys["pii"]["bytes"] < 10 << 20
+    # the manifest as well, and what was noted on the way to it
+    assert keys["default"]["messages"] > 41
+    # its leases name the same request
+    leases = [entry for entry in trail(room.home) if entry["event"] == "lease-opened"]
+    assert sum(entry["request"] == started["request"] for entry in leases) >= 4
+    # nothing is left to do
+    room.reencrypt(tmp_path / "all", to_suite=0x0478)
+    *_, started, ended = jobs(room)
+    assert (started["suite"], ended["outcome"], ended["messages"]) == (0x0478, "done", 0)
+    assert (ended["settled"], ended["keys"]) == (42, [])
+
+
+def test_the_log_says_what_became_of_a_job_that_failed(room, source, tmp_path) -> None:
+    tree = tmp_path / "tree"
+    room.encrypt_tree(source, tree)
+    room.encrypt_file(source / "large", tmp_path / "file.sr")
+    rotate(room)
+    for path in (tree / "0" / "39.sr", tmp_path / "file.sr"):
+        message = bytearray(path.read_bytes())
+        message[-1] ^= 1
+        path.write_bytes(message)
+    with pytest.raises(PartialFailure):
+        room.reencrypt(tree)
+    *_, ended = jobs(room)
+    assert (ended["outcome"], ended["messages"], ended["failed"]) == ("partial", 40, 1)
+    with pytest.raises(AuthenticationFailed):
+        room.reencrypt(tmp_path / "file.sr")
+    *_, ended = jobs(room)
+    assert (ended["outcome"], ended["messages"], ended["bytes"]) == ("authentication", 0, 0)
+    with pytest.raises(FileNotFoundError):
+        room.reencrypt(tmp_path / "nothing")
+    assert jobs(room)[-1]["outcome"] == "os.enoent"
+
+
+def test_the_log_says_that_a_job_was_cancelled_and_gone_on_with(room, source, tmp_path) -> None:
+    tree = tmp_path / "tree"
+    room.encrypt_tree(source, tree)
+    rotate(room)
+    control = Control()
+    threading.Timer(0.3, control.cancel).start()
+    with pytest.raises(Cancelled):
+        room.reencrypt(tree, rate=4 << 20, control=control)
+    started, cancelled = jobs(room)
+    assert (cancelled["job"], cancelled["outcome"]) == (started["job"], "cancelled")
+    assert cancelled["messages"] < 41
+    assert 0 < cancelled["bytes"] < 9 << 20
+    assert (tree / ".strongroom" / "journal").exists()
+    room.reencrypt(tree)
+    *_, ended = jobs(room)
+    assert (ended["outcome"], ended["resumed"], ended["failed"]) == ("done", 1, 0)
+    assert ended["messages"] + ended["settled"] == 41
+    assert ended["place"] == cancelled["place"]
+    assert ended["job"] != cancelled["job"]
+
+
+def test_an_interrupt_from_the_keyboard_is_told(room, source, tmp_path) -> None:
+    room.encrypt_tree(source, tmp_path / "tree")
+    rotate(room)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        room.reencrypt(tmp_path / "tree", rate=2 << 20)
+    assert jobs(room)[-1]["outcome"] == "cancelled"
+
+
+def test_an_entry_has_space_for_a_hundred_key_versions(room, tmp_path, monkeypatch) -> None:
+    room.classes.create("scoped", scope_keys=("tenant",), open=True, reason="test")
+    folder = tmp_path / "all"
+    folder.mkdir()
+    for number in range(4):
+        (tmp_path / "plain").write_bytes(bytes(number))
+        room.encrypt_file(
+            tmp_path / "plain", folder / f"{number}.sr", data_class="scoped", context={"tenant": str(number)}
+        )
+    for key in room.keys.list():
+        room.keys.rotate(key.id, reason="test")
+    monkeypatch.setattr(reencrypting, "MOST", 3)
+    room.reencrypt(folder)
+    *_, ended = jobs(room)
+    assert (ended["messages"], len(ended["keys"]), ended["more"]) == (4, 3, 1)
+    # with a reason that leaves no space they are counted, and the rest is told
+    for key in room.keys.list():
+        room.keys.rotate(key.id, reason="test")
+    room.reencrypt(folder, reason="x" * 64_700)
+    *_, ended = jobs(room)
+    assert (ended["outcome"], ended["messages"], ended["keys"], ended["more"]) == ("done", 4, [], 4)
+
+
+def test_no_message_moves_before_the_log_has_it(room, source, tmp_path, monkeypatch) -> None:
+    room.encrypt_file(source / "large", tmp_path / "file.sr")
+    rotate(room)
+    before = (tmp_path / "file.sr").read_bytes()
+
+    def full(*_: object) -> None:
+        raise AuditUnavailable("the disk is full")
+
+    monkeypatch.setattr(AuditLog, "record", full)
+    with pytest.raises(AuditUnavailable):
+        room.reencrypt(tmp_path / "file.sr")
+    assert (tmp_path / "file.sr").read_bytes() == before
 
 
 def test_a_rate_is_kept(room, tmp_path) -> None:

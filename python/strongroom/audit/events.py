@@ -245,6 +245,37 @@ class CensusForgotten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReencryptionStarted(Event):
+    """Messages at a place are about to be moved to the key versions that encrypt now, all of them or those that stand elsewhere."""
+
+    name: ClassVar[str] = "reencryption-started"
+    job: str
+    place: str
+    suite: int | None
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReencryptionEnded(Event):
+    """What came of it. `keys` says from which key version to which data keys were given, for how many messages and bytes.
+
+    `more` counts those that the entry has no space for. A job without this entry was killed, or still runs.
+    """
+
+    name: ClassVar[str] = "reencryption-ended"
+    job: str
+    place: str
+    outcome: str
+    messages: int
+    bytes: int
+    settled: int
+    failed: int
+    resumed: int
+    keys: tuple[Mapping[str, object], ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnlockChanged(Event):
     """Ways into the room are about to be added or removed: each by its kind and id."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from strongroom.errors import Misuse
+from strongroom.errors import AuthenticationFailed, KeyUnavailable, Misuse
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -16,14 +19,19 @@ if TYPE_CHECKING:
 
     from strongroom.crypto import MessageWriter, RangedReader
 
+    Refused = Callable[[AuthenticationFailed], None]
+
 LEAST_BUFFER = 1 << 16
 MOST_BUFFER = 1 << 20
 
 
-def buffered(reader: RangedReader, name: str) -> io.BufferedReader:
-    """A file object whose buffer holds a frame, within reason: what small reads leave of an opened frame is kept."""
+def buffered(reader: RangedReader, name: str, refused: Refused) -> io.BufferedReader:
+    """A file object whose buffer holds a frame, within reason: what small reads leave of an opened frame is kept.
+
+    `refused` is told of the first frame that does not authenticate.
+    """
     size = min(max(reader.frame_length, LEAST_BUFFER), MOST_BUFFER)
-    return io.BufferedReader(MessageReader(reader, size, name), size)
+    return io.BufferedReader(MessageReader(reader, size, name, refused), size)
 
 
 class MessageReader(io.RawIOBase):
@@ -34,13 +42,16 @@ class MessageReader(io.RawIOBase):
     besides that buffer; a read takes 256 KiB for each thread, or a frame where frames are longer.
     """
 
-    def __init__(self, reader: RangedReader, buffer_size: int, name: str) -> None:
+    def __init__(self, reader: RangedReader, buffer_size: int, name: str, refused: Refused) -> None:
         self._reader: RangedReader | None = reader
         self._frame_length = reader.frame_length
         self._buffer_size = buffer_size
         self._at = 0
         self._expected = 0
         self._more = 0
+        self._refused = refused
+        self._telling = threading.Lock()
+        self._told = False
         self.name = name
 
     def readable(self) -> bool:
@@ -57,7 +68,11 @@ class MessageReader(io.RawIOBase):
         most = memoryview(out).nbytes
         if most <= self._buffer_size:
             most = self._to_frame_end(most)
-        count = reader.read_into(self._at, out, most)
+        try:
+            count = reader.read_into(self._at, out, most)
+        except AuthenticationFailed as error:
+            self._tell(error)
+            raise
         self._at = self._expected = self._at + count
         return count
 
@@ -72,7 +87,7 @@ class MessageReader(io.RawIOBase):
         """Read at most `size` bytes, or all that is left."""
         reader = self._open()
         left = max(len(reader) - self._at, 0)
-        data = reader.read(self._at, left if size is None or size < 0 else size)
+        data = self.pread(left if size is None or size < 0 else size, self._at)
         self._at += len(data)
         return data
 
@@ -99,12 +114,26 @@ class MessageReader(io.RawIOBase):
 
     def pread(self, size: int, offset: int) -> bytes:
         """Read from a position without moving; any number of threads may do so at once."""
-        return self._open().read(offset, size)
+        try:
+            return self._open().read(offset, size)
+        except AuthenticationFailed as error:
+            self._tell(error)
+            raise
 
     def close(self) -> None:
         """Let go of the file and of its key, whoever may still hold this object."""
         self._reader = None
         super().close()
+
+    def _tell(self, error: AuthenticationFailed) -> None:
+        """Once for all reads: whoever tries again and again learns, and fills the log with, nothing new."""
+        with self._telling:
+            if self._told:
+                return
+            self._told = True
+        # a room that was closed meanwhile takes no entries, and the bytes are not authentic all the same
+        with suppress(KeyUnavailable):
+            self._refused(error)
 
     def _open(self) -> RangedReader:
         reader = self._reader

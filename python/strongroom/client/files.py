@@ -17,6 +17,7 @@ from strongroom.keys import CLASS_KEY
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from strongroom.client.fileobj import Refused
     from strongroom.client.keysource import KeySource
     from strongroom.crypto import Control, Done, EncryptionMaterials, Header
 
@@ -65,13 +66,15 @@ def decrypt_stream(keys: KeySource, reader: Stream, writer: Stream | None, contr
     return _read(incoming.header, done, start)
 
 
-def open_file(keys: KeySource, path: Path, mode: str, *, force: bool) -> io.BufferedReader | MessageFileWriter:
-    """A file object over a message file."""
+def open_file(
+    keys: KeySource, path: Path, mode: str, *, force: bool, refused: Refused
+) -> io.BufferedReader | MessageFileWriter:
+    """A file object over a message file. `refused` is told of what does not authenticate later."""
     name = os.fspath(path)
     if mode == "wb":
         return MessageFileWriter(crypto.MessageWriter(keys.encryption(0), path, force=force), name)
     if mode == "rb":
-        return buffered(_ranged(keys, path), name)
+        return buffered(_ranged(keys, path), name, refused)
     raise Misuse(f"the mode is 'rb' or 'wb', not {mode!r}")
 
 

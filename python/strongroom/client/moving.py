@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strongroom.errors import KeyNotFound, UnsupportedFormat
 from strongroom.keys import CLASS_KEY, RESERVED_PREFIX, KeyName, Operation
+from strongroom.model import MovedKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,37 @@ if TYPE_CHECKING:
     from strongroom.crypto import DecryptionMaterials, EncryptionMaterials, Header
     from strongroom.materials.room import RoomMaterials
     from strongroom.model import Request
+
+
+class Ways:
+    """From which key version to which data keys were given out, class by class. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._given: dict[tuple[str, KeyName, KeyName], tuple[int, int]] = {}
+
+    def add(self, way: tuple[str, KeyName, KeyName], messages: int, size: int) -> None:
+        """One more data key."""
+        with self._turn:
+            before = self._given.get(way, (0, 0))
+            self._given[way] = (before[0] + messages, before[1] + size)
+
+    def told(self) -> tuple[MovedKey, ...]:
+        """All of them, those for the most messages first."""
+        with self._turn:
+            found = sorted(self._given.items(), key=lambda item: (-item[1][0], item[0][0], str(item[0][1])))
+        return tuple(
+            MovedKey(
+                data_class=data_class,
+                from_key_id=old.key_id,
+                from_version=old.version,
+                key_id=new.key_id,
+                version=new.version,
+                messages=messages,
+                bytes=size,
+            )
+            for (data_class, old, new), (messages, size) in found
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +63,7 @@ class MovingKeys:
     to_suite: int | None
     everything: bool
     current: dict[tuple[str, tuple[tuple[str, str], ...]], KeyName] = field(default_factory=dict)
+    ways: Ways = field(default_factory=Ways)
 
     def is_settled(self, header: Header) -> bool:
         """Whether a message stands where it should. Raises `KeyNotFound`, or `UnsupportedFormat` if it has other readers."""
@@ -42,16 +76,19 @@ class MovingKeys:
         """Materials for so many messages of so many bytes in all, with class and context of this header."""
         stored = own_context(like)
         left_out = {key: value for key, value in (self.context or {}).items() if key not in stored}
-        return self.materials.for_moving(
+        current = self._current_key(like)
+        materials = self.materials.for_moving(
             self.request,
             class_of(like),
             stored | left_out,
-            to=self._current_key(like),
+            to=current,
             suite=self.to_suite,
             required=sorted(left_out),
             messages=messages,
             size=plaintext_bytes,
         )
+        self.ways.add((class_of(like), key_name(like), current), messages, plaintext_bytes)
+        return materials
 
     def decryption(self, header: Header, message_bytes: int = 0, messages: int = 1) -> DecryptionMaterials:
         """Materials for so many messages with data keys and context of this header, of so many bytes in all."""

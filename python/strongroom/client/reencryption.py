@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
+from strongroom.client.census import place_of
 from strongroom.client.results import ReencryptResult
 from strongroom.errors import (
     AuthenticationFailed,
+    Cancelled,
     FormatError,
+    InternalError,
     KeyNotFound,
     Misuse,
     PartialFailure,
@@ -19,12 +24,14 @@ from strongroom.errors import (
     StrongroomError,
     TreeMismatch,
 )
+from strongroom.model import Reencryption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from strongroom.client.moving import MovingKeys
     from strongroom.crypto import Control
+    from strongroom.keyservice import KeyService
 
     Path = str | os.PathLike[str]
 
@@ -37,35 +44,53 @@ class Options:
     dry_run: bool = False
 
 
-def reencrypt(keys: MovingKeys, path: Path, options: Options, control: Control | None) -> ReencryptResult:
-    """A message file, a tree, or a folder of both; raises `PartialFailure` if some of it failed."""
+def reencrypt(
+    keys: MovingKeys, path: Path, options: Options, control: Control | None, service: KeyService
+) -> ReencryptResult:
+    """A message file, a tree, or a folder of both; raises `PartialFailure` if some of it failed. `service` is told of it."""
     start = time.perf_counter()
     if options.rate is not None and options.rate < 1:
         raise Misuse(f"a rate is 1 byte a second or more, not {options.rate}")
     # what is replaced is the file, not a link to it
     real = os.path.realpath(path)
     refuse_part_of_tree(real)
-    job = Job(keys, options, control)
-    if not os.path.isdir(real):
-        job.file(real)
-    elif is_tree(real):
-        job.tree(real)
-    else:
-        job.folder(real)
-    result = job.result(os.fspath(path), time.perf_counter() - start)
-    if result.failures:
-        raise ReencryptFailure(result)
+    job = Job(keys, options, control or crypto.Control())
+    with recorded(job, keys, real, service) if not options.dry_run else nullcontext():
+        if not os.path.isdir(real):
+            job.file(real)
+        elif is_tree(real):
+            job.tree(real)
+        else:
+            job.folder(real)
+        result = job.result(os.fspath(path), time.perf_counter() - start)
+        if result.failures:
+            raise ReencryptFailure(result)
     return result
+
+
+@contextmanager
+def recorded(job: Job, keys: MovingKeys, path: str, service: KeyService) -> Iterator[None]:
+    """Tell the audit log that a job begins, and what came of it however it ends."""
+    place = place_of(path)
+    begun = service.begin_reencryption(keys.request, place, keys.to_suite, everything=keys.everything)
+    try:
+        yield
+    except BaseException as error:
+        # what went wrong first is what the caller hears
+        with suppress(StrongroomError):
+            service.end_reencryption(keys.request, begun, place, job.told(outcome_of(error)))
+        raise
+    service.end_reencryption(keys.request, begun, place, job.told(DONE))
 
 
 class Job:
     """One run, and what came of it so far."""
 
-    def __init__(self, keys: MovingKeys, options: Options, control: Control | None) -> None:
+    def __init__(self, keys: MovingKeys, options: Options, control: Control) -> None:
         self._keys = keys
         self._options = options
         self._control = control
-        self._files = self._moved = self._settled = self._others = 0
+        self._files = self._moved = self._settled = self._others = self._resumed = 0
         self._plaintext_bytes = self._message_bytes = 0
         self._failures: list[tuple[str, Exception]] = []
 
@@ -86,9 +111,18 @@ class Job:
 
     def tree(self, path: str, within: str = "") -> None:
         """One tree. What failed of it is called as it stands in `within`, or in the tree itself."""
-        report = crypto.reencrypt_tree(
-            path, self._keys, rate=self._options.rate, dry_run=self._options.dry_run, control=self._control
-        )
+        self._resumed += os.path.exists(os.path.join(path, ".strongroom", "journal"))
+        files, size = self._control.files_done, self._control.bytes_done
+        try:
+            report = crypto.reencrypt_tree(
+                path, self._keys, rate=self._options.rate, dry_run=self._options.dry_run, control=self._control
+            )
+        except BaseException:
+            # there is no report, and messages have their names all the same
+            self._files += self._control.files_done - files
+            self._moved += self._control.files_done - files
+            self._plaintext_bytes += self._control.bytes_done - size
+            raise
         self._files += report.files
         self._settled += report.kept
         self._moved += report.files - report.kept - len(report.failures)
@@ -126,6 +160,18 @@ class Job:
                     yield entry.path, True
                 else:
                     yield from self._beneath(entry.path)
+
+    def told(self, outcome: str) -> Reencryption:
+        """What the audit log is told of it."""
+        return Reencryption(
+            outcome=outcome,
+            messages=self._moved,
+            bytes=self._plaintext_bytes,
+            settled=self._settled,
+            failed=len(self._failures),
+            resumed=self._resumed,
+            keys=self._keys.ways.told(),
+        )
 
     def result(self, path: str, seconds: float) -> ReencryptResult:
         """All of it."""
@@ -176,6 +222,19 @@ def refuse_part_of_tree(path: str) -> None:
         above = os.path.dirname(above)
 
 
+def outcome_of(error: BaseException) -> str:
+    """The code of what ended a job."""
+    match error:
+        case StrongroomError():
+            return error.code
+        case OSError():
+            return f"os.{errno.errorcode.get(error.errno or 0, 'error').lower()}"
+        case Exception():
+            return InternalError.code
+        case _:
+            return Cancelled.code
+
+
 def is_tree(folder: str) -> bool:
     """Whether a folder is an encrypted tree, finished or not."""
     return os.path.isdir(os.path.join(folder, ".strongroom"))
@@ -190,6 +249,7 @@ def is_message(path: str) -> bool:
     return True
 
 
+DONE = "done"
 AMOUNTS = ("files", "moved", "settled", "others", "plaintext_bytes", "message_bytes")
 
 # of one file, which does not stop the others

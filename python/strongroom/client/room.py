@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
@@ -262,6 +263,7 @@ class Room:
         """
         return files.decrypt_stream(self._keys(DEFAULT_CLASS, context, reason), reader, writer, control)
 
+    @reporting
     def open(
         self,
         path: Path,
@@ -275,9 +277,11 @@ class Room:
         """A file object over a message file.
 
         `rb` seeks and reads ranges of an unsigned framed message (`UnsupportedFormat` elsewhere). `wb` writes a new
-        one, which gets its name when it is closed and never if an exception leaves its `with` block.
+        one, which gets its name when it is closed and never if an exception leaves its `with` block. The first read of
+        an object that meets what is not authentic is recorded in the audit log, as that of any other method.
         """
-        return files.open_file(self._keys(data_class, context, reason), path, mode, force=force)
+        keys, refused = self._keys(data_class, context, reason), partial(self.note_refused, reason=reason)
+        return files.open_file(keys, path, mode, force=force, refused=refused)
 
     # --- trees ---------------------------------------------------------------------------------------------------
 
@@ -344,11 +348,12 @@ class Room:
 
         Each message is decrypted, encrypted with class and context as they are, verified, and takes the place of the
         old one at once: readers always find one of the two. What is settled is left alone, unless `everything`. `to_suite`
-        also moves what is in another suite. `rate` bounds bytes of plaintext a second. After a crash, call it again.
+        also moves what is in another suite. `rate` bounds bytes of plaintext a second. After a crash, call it again. The audit log
+        gets an entry when it begins and one when it ends, however that is; a dry run has none.
         Files that fail are reported together in `PartialFailure` and stay as they were.
         """
         keys = MovingKeys(self._materials, self._request(reason), context, to_suite, everything)
-        return reencryption.reencrypt(keys, path, reencryption.Options(rate, dry_run), control)
+        return reencryption.reencrypt(keys, path, reencryption.Options(rate, dry_run), control, self._service)
 
     def census(
         self, paths: Sequence[Path], *, reason: str | None = None, control: Control | None = None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Key,
         Lease,
         PlaceCount,
+        Reencryption,
         Request,
         RootInfo,
         Settings,
@@ -103,6 +104,17 @@ class KeyService(Protocol):
 
     def note_refused(self, request: Request, error: Exception) -> None:
         """Record that a message did not authenticate under the key that was released for it, unless the failure is recorded."""
+        ...
+
+    def begin_reencryption(self, request: Request, place: str, suite: int | None, *, everything: bool) -> str:
+        """Record that messages at a place are about to be moved, perhaps into `suite`. Gives the id of the job.
+
+        It asks no policy: that is asked for each of its data keys.
+        """
+        ...
+
+    def end_reencryption(self, request: Request, job: str, place: str, done: Reencryption) -> None:
+        """Record what came of it. Of very many key versions the entry names some, and counts the others."""
         ...
 
     def check_free(self) -> None:

@@ -230,7 +230,13 @@ def number(value: object) -> int:
 
 def spelled(value: object) -> str:
     """A member of an entry for people."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    match value:
+        case list():
+            return ",".join(map(spelled, value))
+        case dict():
+            return f"({' '.join(f'{name}={spelled(each)}' for name, each in value.items())})"
+        case _:
+            return str(value)
 
 
 def short(value: object) -> str:
