@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit.checkpoint import Tree, Verifier, key_id, read_vkey, signature_by, verify
 from strongroom.audit.pruned import first_kept
+from strongroom.audit.reading import signed_size
 from strongroom.crypto import ed25519_verify, merkle_check
 from strongroom.errors import AuditTampered, AuditUnavailable, AuthenticationFailed
 from strongroom.files import write_private
@@ -79,6 +80,11 @@ def last_cosigned(folder: Path, verifier: Verifier, cosigner: Cosigner) -> Cosig
         raise AuditUnavailable(f"{note_file(folder, cosigner)} cannot be read: {error.strerror}") from error
 
 
+def cosigned_size(folder: Path, key_id: str) -> int:
+    """How many entries the checkpoint covers that the witness with this key has cosigned last, 0 without one. Not verified."""
+    return signed_size(folder, f"{WITNESS}/{key_id}")
+
+
 def check_cosigned(folder: Path, verifier: Verifier, cosigner: Cosigner, size: int) -> Cosigned:
     """Verify that the log in `folder`, which verifies at `size`, goes on from what a witness has cosigned last.
 
@@ -104,8 +110,9 @@ def keep(folder: Path, note: bytes, cosigner: Cosigner) -> None:
 
 def note_file(folder: Path, cosigner: Cosigner) -> Path:
     """Where the newest checkpoint stands that a witness has cosigned: sealing replaces `checkpoint`, and leaves this alone."""
-    return folder / "witness" / cosigner.key_id.hex()
+    return folder / WITNESS / cosigner.key_id.hex()
 
 
+WITNESS = "witness"
 COSIGNATURE = b"\x04"
 STAMP = 8

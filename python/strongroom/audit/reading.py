@@ -47,11 +47,11 @@ def plain_entries(path: Path) -> Iterator[bytes]:
         yield from (line.removesuffix(b"\n") for line in lines if line.endswith(b"\n"))
 
 
-def signed_size(folder: Path) -> int:
-    """How many entries the checkpoint covers, 0 without one. Not verified."""
+def signed_size(folder: Path, name: str = "checkpoint") -> int:
+    """How many entries a checkpoint covers, 0 without one. Not verified."""
     try:
-        return int((folder / "checkpoint").read_bytes().split(b"\n")[1])
+        return int((folder / name).read_bytes().split(b"\n")[1])
     except FileNotFoundError:
         return 0
-    except IndexError:
-        raise AuditUnavailable(f"{folder / 'checkpoint'} is not what a checkpoint looks like") from None
+    except (IndexError, ValueError):
+        raise AuditUnavailable(f"{folder / name} is not what a checkpoint looks like") from None

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from strongroom.cli.words import shown, size
+from strongroom.cli.periods import moment
+from strongroom.cli.words import count, shown, size
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
@@ -196,6 +197,32 @@ def tokens_answer(room: Path) -> Iterator[Check]:
     verdict = FAIL if len(wrong) == len(found) else WARN
     sentence = f"{len(wrong)} of {len(found)} tokens do not give the room's root: {wrong[0].error}"
     yield Check("tokens", verdict, sentence, "strongroom providers health")
+
+
+def log_leaves(room: Path) -> Iterator[Check]:
+    """Whether each witness, and the place that entries are forwarded to, was reached when it was told last."""
+    from strongroom.errors import StrongroomError
+    from strongroom.home import told_lately
+
+    try:
+        found = told_lately(room)
+    except (OSError, StrongroomError) as error:
+        yield Check("audit log", FAIL, str(error), "strongroom audit verify")
+        return
+    for each in found:
+        name, behind = ("witness" if each.is_witness else "forwarding"), f"{count(each.behind, 'entry')} behind"
+        if each.works and each.reached is not None:
+            yield Check(name, OK, f"{shown(each.name)} was reached {moment(each.reached)}, {behind}")
+            continue
+        since = "" if each.failing is None else f" since {moment(each.failing)}"
+        fix = "strongroom audit witness push" if each.is_witness else "strongroom audit forward run"
+        sentence = f"{shown(each.name)} was not reached{since}, {behind}: {shown(each.problem or 'nobody has tried')}"
+        if each.alarm:
+            sentence, fix = (
+                f"{behind}{since}: {shown(each.problem or '')}",
+                "compare the log with a copy: docs/guides/audit.md",
+            )
+        yield Check(name, FAIL if each.alarm else WARN, sentence, fix)
 
 
 def tokens_of(room: Path) -> Mapping[str, str | None]:

@@ -41,9 +41,8 @@ def _remind(report: Report) -> None:
     from strongroom.home import as_home, reminder, unreached
 
     home = as_home(report.opened or None)
-    alarm = unreached(home)
-    if alarm is not None:
-        report.aside(f"audit log: {shown(alarm)}")
+    for problem in unreached(home):
+        report.aside(f"audit log: {shown(problem)}")
     words = reminder(home)
     if words is not None:
         report.aside(f"{words}: `strongroom backup create FILE` and `strongroom backup verify FILE`")

@@ -10,9 +10,10 @@ from strongroom.model import KeyState
 from strongroom.observe import instruments as of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from strongroom.home import Reach
     from strongroom.model import DataClass, Description, Key
     from strongroom.observe import Instrument, Meter
 
@@ -31,6 +32,27 @@ def measure_tokens(standing: Mapping[str, bool], meter: Meter) -> None:
     """Set for each token whether it answers."""
     for way, answers in standing.items():
         meter.set(of.TOKEN_UP, float(answers), {"way": way})
+
+
+def measure_reach(found: Iterable[Reach], now: datetime, meter: Meter) -> None:
+    """Set of each witness, and of the place to forward to, whether it was reached, how long ago, and how far behind it is."""
+    target = (1.0, 0.0, 0)
+    for each in found:
+        ago = max((now - each.reached).total_seconds(), 0.0) if each.reached is not None else float("inf")
+        figures = (float(each.works), ago, each.behind)
+        if each.is_witness:
+            set_all(WITNESS, figures, {"witness": each.name}, meter)
+        else:
+            target = figures
+    set_all(FORWARDING, target, {}, meter)
+
+
+def set_all(
+    instruments: tuple[Instrument, ...], figures: tuple[float, ...], labels: Mapping[str, str], meter: Meter
+) -> None:
+    """Set these gauges to these figures."""
+    for instrument, figure in zip(instruments, figures, strict=True):
+        meter.set(instrument, figure, labels)
 
 
 def measure_states(data_class: DataClass, keys: list[Key], meter: Meter) -> None:
@@ -58,4 +80,6 @@ def dates_of(data_class: DataClass, keys: list[Key], now: datetime) -> Iterator[
 
 
 DATED: Mapping[Task, Instrument] = {Task.ROTATE: of.ROTATION_DAYS, Task.RETIRE: of.EXPIRY_DAYS}
+WITNESS = (of.WITNESS_UP, of.WITNESS_SECONDS, of.WITNESS_BEHIND)
+FORWARDING = (of.FORWARDING_UP, of.FORWARDING_SECONDS, of.FORWARDING_BEHIND)
 DAY = 86_400

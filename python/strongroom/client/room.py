@@ -25,7 +25,7 @@ from strongroom.client.scopes import Scopes
 from strongroom.client.settings import Settings
 from strongroom.client.ways import Ways
 from strongroom.errors import AccessDenied, AuthenticationFailed, KeyNotFound, KeyStateForbids, Misuse
-from strongroom.home import Unlock, default_home, open_room, os_user, trail
+from strongroom.home import Unlock, as_home, default_home, open_room, os_user, reaches, trail
 from strongroom.keys import CLASS_KEY
 from strongroom.materials.room import RoomMaterials
 from strongroom.model import Request
@@ -467,13 +467,16 @@ class Room:
         self._service.note_refused(self._request(reason), error)
 
     def measure(self, meter: Meter) -> None:
-        """Set the gauges of `meter`: versions by state, days to rotation and expiry, what the cache has done, and which tokens answer.
+        """Set the gauges of `meter`: what keys are like, what the cache has done, and who answers.
 
+        That is versions by state, days to rotation and expiry; tokens, witnesses, and the place that entries are forwarded to.
         Tokens that nobody has asked for a minute are asked, which takes until their deadline where one hangs.
         """
         description = self._service.describe(self._request(None))
         figures.measure(description, self.cache_stats(), datetime.now(UTC), meter)
         figures.measure_tokens(self._service.standing(), meter)
+        settings = self._service.settings(self._request(None))
+        figures.measure_reach(reaches(as_home(self._home), settings), datetime.now(UTC), meter)
 
     def recount(self, meter: Meter) -> None:
         """Add everything that the audit trail holds to `meter`, a new one: what all processes together have done."""

@@ -4,8 +4,9 @@ from strongroom.home.log import begin_log, new_log, open_log
 from strongroom.home.making import InitResult, init_room
 from strongroom.home.opening import RoomFile, open_room, read_room, read_room_id
 from strongroom.home.places import anchors_directory, as_home, default_home, os_user, os_user_beside
+from strongroom.home.reach import Reach, reaches, told_lately, unreached
 from strongroom.home.site import building_site, check_vacant, move_in, tables_forgotten
-from strongroom.home.standing import Standing, last_verified, note_verified, reminder, root_digest, unreached
+from strongroom.home.standing import Standing, last_verified, note_verified, reminder, root_digest
 from strongroom.home.trail import trail
 from strongroom.home.unlock import Unlock, found, resolve, unlocking
 from strongroom.home.ways import NewWay, drafted
@@ -13,6 +14,7 @@ from strongroom.home.ways import NewWay, drafted
 __all__ = [
     "InitResult",
     "NewWay",
+    "Reach",
     "RoomFile",
     "Standing",
     "Unlock",
@@ -33,12 +35,14 @@ __all__ = [
     "open_room",
     "os_user",
     "os_user_beside",
+    "reaches",
     "read_room",
     "read_room_id",
     "reminder",
     "resolve",
     "root_digest",
     "tables_forgotten",
+    "told_lately",
     "trail",
     "unlocking",
     "unreached",

@@ -1,22 +1,22 @@
 """Who hears of what was sealed: the witnesses of a room, and the place that it forwards entries to. Nobody waits for them.
 
 While a room is open they are told in a thread that may be left behind, and when it is closed for some seconds at the most.
-What fails is tried again later, by the next process too, and noted in `unreached` until it works.
+What fails is tried again later, by the next process too. How it went with each is noted in a file of its own.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strongroom.audit.cosigning import Cosigner
 from strongroom.audit.forwarding import forward
 from strongroom.audit.witnessing import witnessed
-from strongroom.errors import AuditTampered, StrongroomError
-from strongroom.files import write_private
-from strongroom.home.standing import UNREACHED
+from strongroom.errors import StrongroomError
+from strongroom.home.reach import FORWARDING, failed_lately, note, witness_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     from strongroom.model import Settings
 
 
-class FollowedLog:
-    """A log that tells `followers` after it was sealed, each of whom may raise. Thread-safe as the log is."""
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Somebody who is told: the file that says how it went, a name for people, and the work itself, which may raise."""
 
-    def __init__(self, log: Sink, folder: Path, followers: Sequence[Callable[[], object]]) -> None:
+    file: str
+    name: str
+    work: Callable[[], object]
+
+
+class FollowedLog:
+    """A log that tells `followers` after it was sealed. Thread-safe as the log is."""
+
+    def __init__(self, log: Sink, folder: Path, followers: Sequence[Follower]) -> None:
         self._log = log
         self._folder = folder
         self._followers = followers
@@ -77,62 +86,46 @@ class FollowedLog:
         return thread
 
     def _tell(self) -> None:
-        """Tell all of them, unless somebody is at it, or it did not work a minute ago."""
+        """Tell all of them, unless somebody is at it, but for those that were not reached a minute ago."""
         if not self._telling.acquire(blocking=False):
             return
         try:
-            if failed_lately(self._folder):
-                return
-            tell(self._folder, self._followers)
+            tell(self._folder, [each for each in self._followers if not failed_lately(self._folder, each.file)])
         finally:
             self._telling.release()
 
 
-def followers_of(
-    folder: Path, verifier: Verifier, settings: Settings, most: int | None = None
-) -> tuple[Callable[[], object], ...]:
+def followers_of(folder: Path, verifier: Verifier, settings: Settings, most: int | None = None) -> tuple[Follower, ...]:
     """What is to be done for each witness, and for the place to forward to."""
-    forwarding = settings.forwarding
     asking = tuple(asking_of(folder, verifier, Cosigner.parse(each.vkey), each.url) for each in settings.witnesses)
-    if forwarding is None:
+    target = settings.forwarding
+    if target is None:
         return asking
-    return (*asking, lambda: forward(folder, verifier.name, forwarding, most))
+    return (*asking, Follower(FORWARDING, target, lambda: forward(folder, verifier.name, target, most)))
 
 
-def asking_of(folder: Path, verifier: Verifier, cosigner: Cosigner, url: str) -> Callable[[], object]:
+def asking_of(folder: Path, verifier: Verifier, cosigner: Cosigner, url: str) -> Follower:
     """The asking of one witness."""
-    return lambda: witnessed(folder, verifier, cosigner, url)
+    return Follower(witness_file(cosigner), cosigner.name, lambda: witnessed(folder, verifier, cosigner, url))
 
 
-def tell(folder: Path, followers: Sequence[Callable[[], object]]) -> list[object]:
-    """Let each follower do its work, and note what failed. Gives what each came to: its result, or an error."""
-    came: list[object] = []
-    for follower in followers:
-        try:
-            came.append(follower())
-        except (StrongroomError, OSError) as error:
-            came.append(error)
-    failed = [error for error in came if isinstance(error, Exception)]
+def tell(folder: Path, followers: Sequence[Follower]) -> list[object]:
+    """Let each follower do its work, and note how it went. Gives what each came to: its result, or an error."""
+    return [told(folder, follower) for follower in followers]
+
+
+def told(folder: Path, follower: Follower) -> object:
+    """What one of them came to."""
+    error = None
     try:
-        if failed:
-            alarms = [error for error in failed if isinstance(error, AuditTampered)]
-            write_private(folder / UNREACHED, f"{(alarms or failed)[0]}\n".encode())
-        else:
-            (folder / UNREACHED).unlink(missing_ok=True)
-    except OSError:
-        # it is a note, and nothing depends on it
-        pass
+        came = follower.work()
+    except (StrongroomError, OSError) as failure:
+        came = error = failure
+    # it is a note, and nothing depends on it
+    with suppress(OSError):
+        note(folder, follower.file, follower.name, error)
     return came
-
-
-def failed_lately(folder: Path) -> bool:
-    """Whether it did not work a short time ago: then nobody waits for it again so soon."""
-    try:
-        return 0 <= time.time() - (folder / UNREACHED).stat().st_mtime < PAUSE
-    except OSError:
-        return False
 
 
 EVERY = 1024
 PATIENCE = 5.0
-PAUSE = 60.0

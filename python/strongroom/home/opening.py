@@ -23,6 +23,7 @@ from strongroom.home.places import (
     os_user,
     os_user_beside,
 )
+from strongroom.home.reach import files_of, forget
 from strongroom.home.unlock import Unlock, unlocking
 from strongroom.keyservice import EmbeddedKeyService
 from strongroom.keystore import Keystore, check_url, glance
@@ -87,13 +88,15 @@ def open_room(
 
 def followed(place: Path, room_id: str, keystore: Keystore, log: AuditLog) -> Sink:
     """The log, and where the room has witnesses or forwards entries, one that tells them."""
-    settings = settings_in(keystore.snapshot().settings)
+    settings, folder = settings_in(keystore.snapshot().settings), place / AUDIT_DIRECTORY
+    # it is a note, and nothing depends on it
+    with suppress(OSError):
+        forget(folder, files_of(settings))
     if settings == Settings():
         return log
     # which brings a client for HTTP with it
     from strongroom.home.following import FollowedLog, followers_of
 
-    folder = place / AUDIT_DIRECTORY
     verifier = RoomNotary(keystore, room_id, identity(folder, room_id) or "").verifier
     return FollowedLog(log, folder, followers_of(folder, verifier, settings, AT_ONCE))
 

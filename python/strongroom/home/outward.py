@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from strongroom.audit.cosigning import Cosigned, Cosigner, last_cosigned
-from strongroom.audit.forwarding import Forwarded, cursor, forward
-from strongroom.audit.reading import signed_size
+from strongroom.audit.forwarding import Forwarded
 from strongroom.errors import BackendUnavailable, Misuse, StrongroomError
 from strongroom.home.auditing import own_log
 from strongroom.home.following import followers_of, tell
 from strongroom.home.log import RoomNotary
-from strongroom.home.places import AUDIT_DIRECTORY, as_home
-from strongroom.home.standing import unreached
+from strongroom.home.places import AUDIT_DIRECTORY
+from strongroom.home.reach import state_in, witness_file
 from strongroom.home.upkeep import opened, site, trail
 from strongroom.keystore.settings import settings_in
 from strongroom.model import Settings, Witness
@@ -30,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A witness, and what it has cosigned last of this log: None for nothing, or for what does not verify (`problem`)."""
+    """A witness, and what it has cosigned last of this log: None for nothing, or for what does not verify.
+
+    `problem` says that, or what went wrong when it was asked last.
+    """
 
     witness: Witness
     last: Cosigned | None
@@ -51,12 +53,13 @@ def standings_of(place: Path, room_id: str, keystore: Keystore) -> Iterator[Stan
         return
     verifier = RoomNotary(keystore, room_id, own_log(place, room_id, snapshot)).verifier
     for witness in settings.witnesses:
+        state = state_in(folder, witness_file(Cosigner.parse(witness.vkey)))
         try:
             last = last_cosigned(folder, verifier, Cosigner.parse(witness.vkey))
         except StrongroomError as error:
             yield Standing(witness=witness, last=None, problem=str(error))
         else:
-            yield Standing(witness=witness, last=last, problem=unreached(place) if last is None else None)
+            yield Standing(witness=witness, last=last, problem=state.problem if state is not None else None)
 
 
 def push(home: StrPath | None, unlock: Unlock) -> tuple[tuple[Witness, Cosigned | Exception], ...]:
@@ -98,10 +101,8 @@ def forwarded(place: Path, room: RoomFile, keystore: Keystore) -> Forwarded:
     target, folder = settings_in(snapshot.settings).forwarding, place / AUDIT_DIRECTORY
     if target is None:
         raise Misuse("this room forwards to nowhere: `strongroom audit forward to` names a place")
-    return forward(folder, RoomNotary(keystore, room.id, own_log(place, room.id, snapshot)).verifier.name, target)
-
-
-def behind(home: StrPath | None, target: str) -> int:
-    """How many sealed entries a target has not got yet."""
-    folder = as_home(home) / AUDIT_DIRECTORY
-    return max(signed_size(folder) - cursor(folder, target), 0)
+    verifier = RoomNotary(keystore, room.id, own_log(place, room.id, snapshot)).verifier
+    (came,) = tell(folder, followers_of(folder, verifier, Settings(forwarding=target)))
+    if isinstance(came, Exception):
+        raise came
+    return cast("Forwarded", came)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from strongroom.errors import StrongroomError
 from strongroom.files import NOT_OURS, write_private
 from strongroom.home.opening import read_room
-from strongroom.home.places import AUDIT_DIRECTORY, BACKUP_FILE, ROOT_FILE
+from strongroom.home.places import BACKUP_FILE, ROOT_FILE
 from strongroom.keystore import glance
 from strongroom.providers import RootFile
 
@@ -66,17 +66,6 @@ def reminder(home: Path) -> str | None:
     return None
 
 
-def unreached(home: Path) -> str | None:
-    """What went wrong last with a witness of the room or with forwarding, None if nothing did since it worked."""
-    try:
-        return (home / AUDIT_DIRECTORY / UNREACHED).read_text().strip()
-    except (OSError, ValueError):
-        return None
-
-
 def root_digest(sealed: dict[str, object]) -> str:
     """What a sealed root says, in one number."""
     return hashlib.sha256(json.dumps(sealed, sort_keys=True).encode()).hexdigest()
-
-
-UNREACHED = "unreached"

@@ -1,7 +1,7 @@
 """Every figure that a room gives to a monitor: its name, its labels, and what it says.
 
 Names follow https://prometheus.io/docs/practices/naming. No label has more values than the room has data classes, key versions of one
-key, states of the lifecycle, ways in or kinds of error: key ids, principals, contexts and paths are in the audit trail, not here.
+key, states of the lifecycle, ways in, witnesses or kinds of error: key ids, principals, contexts and paths are in the audit trail, not here.
 """
 
 from __future__ import annotations
@@ -92,6 +92,31 @@ TOKEN_UP = Instrument(
     "Whether a token that opens the room gave its root when it was asked last: 1 or 0",
     ("way",),
 )
+WITNESS_UP = Instrument(
+    "strongroom_witness_up", Kind.GAUGE, "Whether a witness cosigned when it was asked last: 1 or 0", ("witness",)
+)
+WITNESS_SECONDS = Instrument(
+    "strongroom_witness_reached_seconds",
+    Kind.GAUGE,
+    "Seconds since a witness cosigned last; infinite if it never did",
+    ("witness",),
+)
+WITNESS_BEHIND = Instrument(
+    "strongroom_witness_behind", Kind.GAUGE, "Sealed entries that a witness has not cosigned yet", ("witness",)
+)
+FORWARDING_UP = Instrument(
+    "strongroom_forwarding_up",
+    Kind.GAUGE,
+    "Whether the target that entries are forwarded to took them when it was told last: 1 or 0; 1 where there is none",
+)
+FORWARDING_SECONDS = Instrument(
+    "strongroom_forwarding_reached_seconds",
+    Kind.GAUGE,
+    "Seconds since the target took entries, or was seen to have them all; infinite if never, 0 where there is none",
+)
+FORWARDING_BEHIND = Instrument(
+    "strongroom_forwarding_behind", Kind.GAUGE, "Sealed entries that the target has not got yet"
+)
 
 INSTRUMENTS = (
     DATA_KEYS,
@@ -107,4 +132,10 @@ INSTRUMENTS = (
     ROTATION_DAYS,
     EXPIRY_DAYS,
     TOKEN_UP,
+    WITNESS_UP,
+    WITNESS_SECONDS,
+    WITNESS_BEHIND,
+    FORWARDING_UP,
+    FORWARDING_SECONDS,
+    FORWARDING_BEHIND,
 )

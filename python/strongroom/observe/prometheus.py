@@ -58,7 +58,8 @@ class PrometheusMeter:
 
     def set(self, instrument: Instrument, value: float, labels: Mapping[str, str]) -> None:
         """See Meter.set."""
-        self._gauges[instrument.name].labels(**labels).set(value)
+        gauge = self._gauges[instrument.name]
+        (gauge.labels(**labels) if labels else gauge).set(value)
 
     def before_each(self, measure: Callable[[], None]) -> None:
         """Call `measure` whenever figures are collected, such as `lambda: room.measure(meter)`."""

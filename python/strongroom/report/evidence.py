@@ -44,12 +44,16 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessEvidence:
-    """A witness of a log, and how much of it that has cosigned: `time` is None for nothing, `problem` for another log."""
+    """A witness of a log, and how much of it that has cosigned: `time` is None for nothing, `problem` for another log.
+
+    `unreached` is what went wrong when it was asked last.
+    """
 
     name: str
     size: int = 0
     time: datetime | None = None
     problem: str | None = None
+    unreached: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +146,7 @@ class Evidence:
     """All that a report says. What the room holds is as of `made`; what was done is of the period.
 
     `data` are the places whose headers were read for the suites in use, and `data_unread` how many files there could not be.
-    `behind` is how many entries the place that entries are forwarded to has not got, `unreached` what went wrong last with that
-    or with a witness.
+    `behind` is how many entries the place that entries are forwarded to has not got, `unreached` what went wrong when it was told last.
     """
 
     room: str

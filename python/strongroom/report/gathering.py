@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from strongroom.client.census import census, merged
 from strongroom.crypto import build_info, suites
-from strongroom.home import os_user, unreached
-from strongroom.home.outward import behind
+from strongroom.home import os_user, reaches
 from strongroom.home.places import ROOT_FILE
 from strongroom.home.upkeep import opened, site
 from strongroom.keyservice.counting import NEVER
@@ -50,6 +49,7 @@ def gather(home: StrPath | None, unlock: Unlock, period: Period, data: Sequence[
         looked = [census(path) for path in data]
         found = merged(row for each in looked for row in each.counts)
         description, settings = snapshot.describe(), settings_in(snapshot.settings)
+        target = next((each for each in reaches(place, settings) if not each.is_witness), None)
         evidence = Evidence(
             room=room.id,
             home=str(place.absolute()),
@@ -80,8 +80,8 @@ def gather(home: StrPath | None, unlock: Unlock, period: Period, data: Sequence[
             logs=logs,
             agreement=agreement,
             forwarding=settings.forwarding,
-            behind=0 if settings.forwarding is None else behind(place, settings.forwarding),
-            unreached=unreached(place),
+            behind=0 if target is None else target.behind,
+            unreached=None if target is None else target.problem,
         )
     return replace(evidence, verdicts=tuple(verdicts(evidence)))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from strongroom.audit import Verifier, entries
 from strongroom.audit.cosigning import Cosigner, check_cosigned, last_cosigned
 from strongroom.errors import StrongroomError
+from strongroom.home import reaches
 from strongroom.home.auditing import is_newest, missing, own_log, verified
 from strongroom.home.log import folders, identity
 from strongroom.home.reckoning import Books, Reckoning
@@ -66,7 +68,11 @@ def examined(place: Path, folder: Path, room_id: str, keystore: Keystore, snapsh
             return LogEvidence(id=folder.name, place=str(folder), at_hand=True, problem="it is no log of this room")
         sound = verified(folder, room_id, keystore, log)
         checkpoint = (folder / "checkpoint").read_text()
-        witnesses = tuple(witnessed(folder, sound, settings_in(snapshot.settings).witnesses))
+        settings = settings_in(snapshot.settings)
+        problems = {each.name: each.problem for each in reaches(place, settings)} if folder.name == "audit" else {}
+        witnesses = tuple(
+            replace(each, unreached=problems.get(each.name)) for each in witnessed(folder, sound, settings.witnesses)
+        )
     except (StrongroomError, OSError) as error:
         return LogEvidence(id=folder.name, place=str(folder), at_hand=True, problem=str(error))
     return LogEvidence(

@@ -18,6 +18,8 @@ def verdicts(evidence: Evidence) -> Iterator[Verdict]:
     yield Verdict("Audit log", *log(evidence))
     yield Verdict("Log and keystore", *agreement(evidence))
     yield Verdict("Witnesses", *witnesses(evidence))
+    if evidence.forwarding is not None:
+        yield Verdict("Forwarding", *forwarding(evidence))
     yield Verdict("Cryptoperiods", *periods(evidence))
     yield Verdict("Key states", *states(evidence))
     yield Verdict("Refusals and failures", *refusals(evidence))
@@ -61,8 +63,9 @@ def witnesses(evidence: Evidence) -> tuple[Grade, str]:
     wrong = [each for each in found if each.problem]
     if wrong:
         return Grade.WRONG, f"The log is not the one that {wrong[0].name} has seen: {wrong[0].problem}"
-    if evidence.unreached:
-        return Grade.ATTENTION, f"It did not work last: {evidence.unreached}"
+    failing = [each for each in found if each.unreached]
+    if failing:
+        return Grade.ATTENTION, f"{failing[0].name} was not reached last: {failing[0].unreached}"
     if not found:
         return Grade.ATTENTION, "Nobody cosigns the log, so who holds the root could have rewritten it."
     late = [each for each in found if each.time is None or each.time < evidence.made - LATELY]
@@ -76,6 +79,13 @@ def witnesses(evidence: Evidence) -> tuple[Grade, str]:
         Grade.SOUND,
         f"{count(len(found), 'witness')} saw the first {count(size, 'entry')} and that they only went on.",
     )
+
+
+def forwarding(evidence: Evidence) -> tuple[Grade, str]:
+    """Whether the receiver has what there is."""
+    if evidence.unreached:
+        return Grade.ATTENTION, f"{count(evidence.behind, 'entry')} behind: {evidence.unreached}"
+    return Grade.SOUND, f"The receiver has got all but {count(evidence.behind, 'entry')} of the sealed log."
 
 
 def periods(evidence: Evidence) -> tuple[Grade, str]:

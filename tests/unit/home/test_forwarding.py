@@ -62,7 +62,8 @@ def test_a_receiver_that_is_away_costs_nothing_but_is_said(room: MadeRoom, capsy
         url = receives.url
     forwarding_to(room, url)
     used(room)
-    assert f"cannot be forwarded to {url}" in str(unreached(room.home))
+    (problem,) = unreached(room.home)
+    assert f"cannot be forwarded to {url}" in problem
     with pytest.raises(AuditUnavailable):
         upkeep(room).forward()
     following = upkeep(room).follow(0)

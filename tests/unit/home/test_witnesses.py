@@ -153,10 +153,10 @@ def test_nobody_waits_long_for_a_witness_and_not_again_soon(
     asked = len(witness.requests)
     used(room)
     assert len(witness.requests) == asked
-    assert unreached(room.home) == f"{witness.name} answered with status 500"
+    assert unreached(room.home) == (f"{witness.name} answered with status 500",)
     witness.answer = None
     upkeep(room).push()
-    assert unreached(room.home) is None
+    assert unreached(room.home) == ()
 
 
 def test_a_room_that_works_for_long_asks_meanwhile(
@@ -218,7 +218,8 @@ def test_a_log_rewritten_with_the_stolen_root_is_caught_by_the_witness(room: Mad
         auditing.verify_witnessed(room.home, found, [witness.vkey])
     ((_, came),) = upkeep(room).push()
     assert isinstance(came, AuditTampered)
-    assert str(unreached(room.home)).startswith(f"{witness.name} has seen a")
+    (problem,) = unreached(room.home)
+    assert problem.startswith(f"{witness.name} has seen a")
 
 
 def test_without_a_witness_nobody_can_tell(room: MadeRoom) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rooms import REQUEST, MadeRoom, copy_of
 from strongroom.client.room import Room
+from strongroom.client.upkeep import Upkeep
 from strongroom.home import Unlock
 from strongroom.keystore.counters import counter_row
 from strongroom.keystore.tables import WRAP_COUNTERS
@@ -149,8 +150,13 @@ def test_what_witnesses_have_seen_is_told(evidence: Make, room: MadeRoom) -> Non
         found = evidence()
         assert found.unreached is not None
         assert found.behind == found.logs[0].size == found.logs[0].witnesses[0].size
-        (room.home / "audit" / "unreached").unlink()
-        assert grade(evidence(), "Witnesses") is Grade.SOUND
+        # neither says anything of the other
+        assert (grade(found, "Witnesses"), grade(found, "Forwarding")) == (Grade.SOUND, Grade.ATTENTION)
+        witness.answer = (500, b"")
+        Upkeep(room.home, unlock, principal=None, purpose=None).push()
+        found = evidence()
+        assert (grade(found, "Witnesses"), found.logs[0].witnesses[0].problem) == (Grade.ATTENTION, None)
+        assert "answered with status 500" in Reader(render(found)).text
         (kept,) = [path for path in (room.home / "audit/witness").iterdir() if path.name != "lock"]
         kept.write_bytes(kept.read_bytes()[:-9])
         found = evidence()

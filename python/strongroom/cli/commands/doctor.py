@@ -54,6 +54,7 @@ def examine(unlock: options.Unlock) -> list[Check]:
         machine.huge_pages(),
         machine.sqlite(),
         *machine.tokens_answer(room),
+        *machine.log_leaves(room),
     ]
 
 
