@@ -45,7 +45,7 @@ impl Pool {
     /// For whoever has waited for a while: one thread more, if all are busy.
     pub(crate) fn hurry(&self) {
         let mut roster = self.board.roster();
-        if roster.ready.len() > roster.looking + roster.called {
+        if !roster.is_enough() {
             // those who are there will do it if there is no thread to be had
             let _ = Board::call_one(&self.board, &mut roster);
         }
@@ -81,9 +81,17 @@ struct Roster {
     /// Of the threads, those that sleep and those that look out.
     asleep: usize,
     looking: usize,
-    /// Those that shall wake up, and have not yet.
+    /// Those that shall wake up, or begin, and have not yet.
     called: usize,
+    starting: usize,
     closed: bool,
+}
+
+impl Roster {
+    /// Whether there is a thread, or will be in a moment, for each line.
+    fn is_enough(&self) -> bool {
+        self.ready.len() <= self.looking + self.called + self.starting
+    }
 }
 
 impl Board {
@@ -102,7 +110,7 @@ impl Board {
         let mut roster = self.roster();
         roster.ready.push_back(line);
         self.waiting.store(roster.ready.len(), Ordering::Release);
-        if roster.ready.len() <= roster.looking || !self.may_call_one(&roster) {
+        if roster.is_enough() || !self.may_call_one(&roster) {
             return Ok(());
         }
         let called = Board::call_one(self, &mut roster);
@@ -131,10 +139,12 @@ impl Board {
         let builder = thread::Builder::new().name("strongroom-hsm".into());
         builder.spawn(move || theirs.serve()).map_err(|_| Fault::Unavailable)?;
         roster.threads += 1;
+        roster.starting += 1;
         Ok(())
     }
 
     fn serve(&self) {
+        self.roster().starting -= 1;
         while let Some(line) = self.next() {
             let begun = Instant::now();
             line.serve();
