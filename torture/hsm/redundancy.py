@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import strongroom
 from strongroom.errors import StrongroomError
 from strongroom.home import NewWay
-from strongroom.providers.pkcs11 import TokenUri, connection, destroy_key, patience, root
+from strongroom.providers.pkcs11 import TokenUri, destroy_key, patience, root
 from strongroom.providers.pkcs11.module import module
 
 from torture.hsm.trial import Trial, impatient
@@ -93,7 +93,7 @@ def lose_all(trial: Trial) -> None:
     report.notes.append(f"both gone: calls ended after {stopped:.1f} s, with a lease of {LEASE:.1f} s")
     if codes != [30, 30] or target.exists() or left_over(target):
         report.found.append(f"both gone: exit codes {codes}, and of the output {target.exists() or left_over(target)}")
-    if stopped > LEASE + connection.TRYING or goes_on:
+    if stopped > LEASE + patience.TRYING or goes_on:
         report.found.append(f"both gone: calls ended after {stopped:.1f} s, and {goes_on} went on")
     if command(home, "decrypt", str(message), str(target)).returncode or target.read_bytes() != source.read_bytes():
         report.found.append("both back: the message does not come back")

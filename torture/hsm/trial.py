@@ -11,7 +11,7 @@ from pathlib import Path
 
 from strongroom.errors import StrongroomError
 from strongroom.home import init_room
-from strongroom.providers.pkcs11 import TokenUri, connected, connection, destroy_key, patience
+from strongroom.providers.pkcs11 import TokenUri, connected, destroy_key, patience
 
 from torture.report import Report
 from torture.tokens import NoToken, Proxy, SoftHsm, Token, opencryptoki, unique
@@ -66,13 +66,13 @@ def new_key(token: Token) -> Iterator[TokenUri]:
 @contextmanager
 def impatient() -> Iterator[float]:
     """With deadlines of a second a call and two in all; what nobody may exceed."""
-    call, trying = patience.CALL, connection.TRYING
-    patience.CALL, connection.TRYING = 1.0, 2.0
+    call, trying = patience.CALL, patience.TRYING
+    patience.CALL, patience.TRYING = 1.0, 2.0
     try:
         # one call that hangs, tries until time is up, and a module that is begun anew
-        yield 2 * patience.CALL + connection.TRYING + 1
+        yield 2 * patience.CALL + patience.TRYING + 1
     finally:
-        patience.CALL, connection.TRYING = call, trying
+        patience.CALL, patience.TRYING = call, trying
 
 
 def outcome(work: Callable[[], object]) -> tuple[str, float]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from strongroom.errors import AuthenticationFailed, KeyNotFound, Misuse, ProviderUnavailable, RoomTampered
 from strongroom.keys import root_binding
 from strongroom.providers.pkcs11 import patience
-from strongroom.providers.pkcs11.connection import SCHEMES
 from strongroom.providers.pkcs11.connections import connected
 from strongroom.providers.pkcs11.pin import check_source
+from strongroom.providers.pkcs11.scheme import SCHEMES
 from strongroom.providers.pkcs11.uri import TokenUri
 
 if TYPE_CHECKING:

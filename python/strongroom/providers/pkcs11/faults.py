@@ -46,6 +46,11 @@ def pin_words(error: Exception) -> str:
     return PIN_WORDS.get(code or 0, "refused")
 
 
+def describe(error: Exception) -> str:
+    """A fault in a few words: python-pkcs11's often have a class and no text."""
+    return str(error).rstrip(".") or type(error).__name__
+
+
 REASONS: Mapping[str, Verdict] = {
     "late": Verdict.LATE,
     "stuck": Verdict.LATE,

@@ -81,4 +81,6 @@ class Patience:
 
 CALL = 10.0
 """Seconds for one call: a network HSM that is well answers in a fraction of one."""
+TRYING = 20.0
+"""Seconds until what goes wrong again and again is given up."""
 MOST_LATE = 8

@@ -19,7 +19,7 @@ from strongroom.errors import (
     StrongroomError,
     TokenFault,
 )
-from strongroom.providers.pkcs11 import connection, patience
+from strongroom.providers.pkcs11 import patience, scheme
 from strongroom.providers.pkcs11.faults import TABLE, Verdict, verdict
 from strongroom.providers.pkcs11.module import module
 from tokens import PIN, SO_PIN, Proxy, SoftHsm, Token, TokenRoom, in_child, make_token_room, pin_file, run, unique
@@ -43,7 +43,7 @@ def root(made: TokenRoom) -> Iterator[object]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "CALL", 0.4)
-    monkeypatch.setattr(connection, "TRYING", 0.5)
+    monkeypatch.setattr(patience, "TRYING", 0.5)
 
 
 @pytest.mark.parametrize("code", ONCE_MENDED, ids=hex)
@@ -76,7 +76,7 @@ def test_a_general_error_is_judged_by_a_canary(root, proxy: Proxy, code: int, mo
     proxy.does(f"C_Decrypt {code:#x} 2")
     root.backup_key().close()
     with monkeypatch.context() as alive:
-        alive.setattr(connection.Connection, "_round_trip", lambda *_: True)
+        alive.setattr(scheme, "round_trip", lambda *_: True)
         proxy.does(f"C_Decrypt {code:#x}")
         with pytest.raises(RoomTampered):
             root.backup_key()

@@ -42,7 +42,7 @@ def keys_in(token: Token) -> int:
     from pkcs11 import Attribute, KeyType, ObjectClass
 
     named = TokenUri.parse(place_of(token))
-    with connected(named) as connection, connection._library_session() as session:
+    with connected(named) as connection, connection._sessions.library() as session:
         wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: KeyType.AES}
         return sum(key.label.startswith("strongroom/") for key in session.get_objects(wanted))
 

@@ -12,8 +12,10 @@ from strongroom.errors import AuthenticationFailed, KeyNotFound, Misuse, TargetE
 from strongroom.home import Unlock
 from strongroom.keys import TokenKek
 from strongroom.providers.pkcs11 import TokenKekAtWork, TokenUri, connected, destroy_kek, patience, token_alone
-from strongroom.providers.pkcs11.connection import Connection, Scheme
+from strongroom.providers.pkcs11 import scheme as scheme_module
 from strongroom.providers.pkcs11.objects import Handles
+from strongroom.providers.pkcs11.scheme import Scheme
+from strongroom.providers.pkcs11.sessions import Sessions
 from tokens import Token, make_token_room, unique
 
 SCHEME = "rsa-oaep-sha256"
@@ -25,13 +27,13 @@ PII = CONTEXT | {"strongroom-class": "pii"}
 def rsa_token(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Token:
     """A token that does OAEP with SHA-256, and, for us, nothing else."""
 
-    def refused(connection: Connection, keys: object, scheme: Scheme) -> bool:
+    def refused(sessions: Sessions, keys: Handles, scheme: Scheme) -> bool:
         if scheme.name != SCHEME:
             raise TokenFault("C_EncryptInit returned 0x70", "returned", 0x70)
-        return trip(connection, keys, scheme)
+        return trip(sessions, keys, scheme)
 
-    trip = Connection._round_trip
-    monkeypatch.setattr(Connection, "_round_trip", refused)
+    trip = scheme_module.round_trip
+    monkeypatch.setattr(scheme_module, "round_trip", refused)
     found: Token = request.getfixturevalue(request.param)
     return found
 

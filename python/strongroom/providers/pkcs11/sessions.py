@@ -1,0 +1,143 @@
+"""The sessions with one token: an anchor that holds the login, and others to work in, which are thrown away after any fault.
+
+An operation may have stayed active in a session in which something failed, so it is not used again.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from strongroom.errors import ProviderUnavailable, StrongroomError, TokenFault
+from strongroom.providers.pkcs11 import patience
+from strongroom.providers.pkcs11.faults import Verdict, verdict
+from strongroom.providers.pkcs11.login import called, chosen, log_in, serial_of
+from strongroom.providers.pkcs11.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strongroom.crypto import HsmSession
+    from strongroom.providers.pkcs11.module import Module
+    from strongroom.providers.pkcs11.objects import Handles
+    from strongroom.providers.pkcs11.uri import TokenUri
+
+
+class Sessions:
+    """A login, and what lives as long as it does. Thread-safe."""
+
+    def __init__(self, module: Module, uri: TokenUri) -> None:
+        self.module = module
+        self.uri = uri
+        self.lock = threading.RLock()
+        self.handles: dict[TokenUri, Handles] = {}
+        """Of keys, good in all sessions. Used under the lock, after `ready`."""
+        self._places = Turns(MOST_SESSIONS)
+        self._generation = -1
+        self._token: Any = None
+        self._anchor: HsmSession | None = None
+        self._idle: list[HsmSession] = []
+
+    @property
+    def token(self) -> Any:
+        """The token, as python-pkcs11 knows it. Good once somebody was logged in to it."""
+        return self._token
+
+    @property
+    def serial(self) -> str | None:
+        """The token's serial number."""
+        return serial_of(self._token)
+
+    def ready(self) -> None:
+        """Be logged in, in the module's present state. Called under the lock."""
+        if self._generation == self.module.generation and self._anchor is not None:
+            return
+        self._drop()
+        self._token = chosen(self.module, self.uri)
+        anchor = self._opened()
+        try:
+            log_in(anchor, self._token, self.uri, self.module)
+        except BaseException:
+            anchor.abandon()
+            raise
+        self._anchor, self._generation = anchor, self.module.generation
+
+    @contextmanager
+    def one(self) -> Iterator[HsmSession]:
+        """A session for one thing. It goes back only if nothing failed in it. Raises ProviderUnavailable where all are taken."""
+        if not self._places.take(patience.TRYING):
+            raise ProviderUnavailable(f"all sessions with the token {called(self.uri)} are taken")
+        try:
+            with self.lock:
+                self.ready()
+                generation = self._generation
+                session = self._idle.pop() if self._idle else self._opened()
+            try:
+                yield session
+            except BaseException:
+                # here, since the traceback may keep it for long
+                session.abandon()
+                raise
+            with self.lock:
+                if self._generation == generation:
+                    self._idle.append(session)
+                else:
+                    session.abandon()
+        finally:
+            self._places.give_back()
+
+    @contextmanager
+    def library(self, *, read_write: bool = False) -> Iterator[Any]:
+        """A session of python-pkcs11. It was opened without a PIN, so closing it logs nobody out."""
+        with self.lock:
+            self.ready()
+            generation = self._generation
+        session = self.module.ask("C_OpenSession", lambda: self._token.open(rw=read_write))
+        hangs = False
+        try:
+            yield session
+        except TokenFault as error:
+            hangs = verdict(error) is Verdict.LATE
+            raise
+        finally:
+            # a call that hangs would hang its end as well, and after a new beginning the handle may be another session's
+            if not hangs and self.module.generation == generation:
+                self.module.ask("C_CloseSession", session.close)
+
+    def begin_anew(self) -> None:
+        """End the module's state and begin it anew, unless somebody else has."""
+        with self.lock:
+            seen = self.module.generation
+            self._drop()
+            self.module.renew(seen)
+
+    def log_in_anew(self) -> None:
+        """Log in again before anything else is done."""
+        with self.lock:
+            self._generation = -1
+
+    def close(self) -> None:
+        """Close every session of ours. The login ends with the last of this process."""
+        with self.lock:
+            sessions, self._idle, anchor, self._anchor = self._idle, [], self._anchor, None
+            self._generation = -1
+        for session in [*sessions, *([anchor] if anchor is not None else [])]:
+            try:
+                session.close(deadline=patience.CALL)
+            except StrongroomError:
+                # gone with its token, or with the process that it was opened in
+                continue
+
+    def _opened(self) -> HsmSession:
+        return self.module.door.open_session(self._token.slot.slot_id, deadline=patience.CALL)
+
+    def _drop(self) -> None:
+        """Let go of sessions and handles that may mean nothing any more."""
+        for session in (*self._idle, *([self._anchor] if self._anchor is not None else [])):
+            session.abandon()
+        self._idle, self._anchor, self._generation = [], None, -1
+        self.handles.clear()
+
+
+MOST_SESSIONS = 8
