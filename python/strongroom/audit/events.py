@@ -421,6 +421,14 @@ class LogStarted(Event):
     carried: int
 
 
+def make_ready() -> None:
+    """Load what entries are written with, before many threads do: an interrupt in an import of one leaves all others waiting for ever."""
+    import rfc8785
+
+    # which also looks for its codec
+    rfc8785.dumps({"": None})
+
+
 def flat(noun: object) -> dict[str, object]:
     """The fields of a dataclass as JSON values, `who` left to its own call."""
     values = {item.name: getattr(noun, item.name) for item in fields(noun) if item.name != "who"}  # type: ignore[arg-type] # callers pass dataclasses

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from strongroom.audit.beginning import begin
-from strongroom.audit.events import Recovered, Who, WriterStarted, WriterStopped
+from strongroom.audit.events import Recovered, Who, WriterStarted, WriterStopped, make_ready
 from strongroom.audit.locks import Lock
 from strongroom.audit.pending import Pending, Span
 from strongroom.audit.scribe import Scribe, Task
@@ -57,6 +57,7 @@ class AuditLog:
         self._closed = False
         self._scribe = Scribe(self._commit, f"the audit log {folder}")
         self._sealers: list[Scribe] = []
+        make_ready()
         with self._failures("opened"):
             self._lock = Lock(folder / "lock")
         try:
