@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use strongroom_hsm::{Fault, Keys, Module, Nonce, Scheme, Session};
+use strongroom_hsm::{Fault, Module, Nonce, Scheme, Session};
 use strongroom_secmem::Secret;
 
 /// Wraps a second with so many sessions; negative if something fails. Without an HMAC key, which is 0 then, by AES-GCM.
@@ -26,11 +26,14 @@ pub unsafe extern "C" fn wraps(
 ) -> f64 {
     // SAFETY: as the caller says.
     let path = unsafe { CStr::from_ptr(path) };
-    let keys = Keys { aes, hmac: (hmac != 0).then_some(hmac) };
-    measured(Path::new(OsStr::from_bytes(path.to_bytes())), slot, keys, sessions, seconds).unwrap_or(-1.0)
+    let scheme = match hmac {
+        0 => Scheme::AesGcm { key: aes },
+        mac_key => Scheme::AesCbcHmacSha256 { key: aes, mac_key },
+    };
+    measured(Path::new(OsStr::from_bytes(path.to_bytes())), slot, scheme, sessions, seconds).unwrap_or(-1.0)
 }
 
-fn measured(path: &Path, slot: u64, keys: Keys, sessions: i32, seconds: f64) -> Result<f64, Fault> {
+fn measured(path: &Path, slot: u64, scheme: Scheme, sessions: i32, seconds: f64) -> Result<f64, Fault> {
     let (module, _) = Module::open(path, None, PATIENCE)?;
     let sessions = (0..sessions)
         .map(|_| Session::open(&module, slot, false, PATIENCE))
@@ -38,8 +41,10 @@ fn measured(path: &Path, slot: u64, keys: Keys, sessions: i32, seconds: f64) -> 
     let stop = AtomicBool::new(false);
     let ready = Barrier::new(sessions.len() + 1);
     let (count, took) = thread::scope(|scope| {
-        let loops: Vec<_> =
-            sessions.iter().map(|session| scope.spawn(|| wrap_until(&stop, &ready, session, keys))).collect();
+        let loops: Vec<_> = sessions
+            .iter()
+            .map(|session| scope.spawn(|| wrap_until(&stop, &ready, session, scheme)))
+            .collect();
         let begun = Instant::now();
         ready.wait();
         thread::sleep(Duration::from_secs_f64(seconds));
@@ -52,14 +57,13 @@ fn measured(path: &Path, slot: u64, keys: Keys, sessions: i32, seconds: f64) -> 
     count.map(|count| count / took.as_secs_f64())
 }
 
-fn wrap_until(stop: &AtomicBool, ready: &Barrier, session: &Session, keys: Keys) -> Result<f64, Fault> {
-    let scheme = if keys.hmac.is_some() { Scheme::AesCbcHmacSha256 } else { Scheme::AesGcm };
+fn wrap_until(stop: &AtomicBool, ready: &Barrier, session: &Session, scheme: Scheme) -> Result<f64, Fault> {
     let key = Secret::copy_from(&[1; 32]);
     ready.wait();
     let (key, mut nonce, mut count) = (key?, [3; 16], 0_u32);
     while !stop.load(Ordering::Relaxed) {
         nonce[..4].copy_from_slice(&count.to_le_bytes());
-        session.wrap(scheme, keys, &key, Nonce::Given(nonce), &[2; 32], PATIENCE)?;
+        session.wrap(scheme, &key, Nonce::Given(nonce), &[2; 32], PATIENCE)?;
         count += 1;
     }
     Ok(f64::from(count))

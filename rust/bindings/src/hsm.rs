@@ -13,7 +13,7 @@ use strongroom_core::error::Error;
 use strongroom_core::key;
 use strongroom_core::primitives::rng;
 use strongroom_core::wrap::{self, token};
-use strongroom_hsm::{Fault, Keys, Module, Nonce, Scheme, Session};
+use strongroom_hsm::{Fault, Module, Nonce, Scheme, Session};
 use strongroom_secmem::{Secret as Locked, ct_eq};
 
 use crate::error::{named, to_py};
@@ -102,11 +102,8 @@ impl HsmSession {
         deadline: f64,
         token_nonce: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (scheme, deadline, nonce) = (by_name(scheme)?, seconds(deadline)?, nonce(token_nonce)?);
-        let wrap = || {
-            root.0
-                .with(|root| Ok(self.0.wrap(scheme, handles(keys), root.secret(), nonce, binding, deadline)))
-        };
+        let (scheme, deadline, nonce) = (by_name(scheme, keys)?, seconds(deadline)?, nonce(token_nonce)?);
+        let wrap = || root.0.with(|root| Ok(self.0.wrap(scheme, root.secret(), nonce, binding, deadline)));
         let wrapped = py.detach(wrap).map_err(to_py)?.map_err(fault)?;
         Ok(PyBytes::new(py, &wrapped))
     }
@@ -121,9 +118,8 @@ impl HsmSession {
         binding: &[u8],
         deadline: f64,
     ) -> PyResult<RootKey> {
-        let (scheme, deadline) = (by_name(scheme)?, seconds(deadline)?);
-        let secret =
-            py.detach(|| self.0.unwrap(scheme, handles(keys), wrapped, binding, deadline)).map_err(fault)?;
+        let (scheme, deadline) = (by_name(scheme, keys)?, seconds(deadline)?);
+        let secret = py.detach(|| self.0.unwrap(scheme, wrapped, binding, deadline)).map_err(fault)?;
         wrap::RootKey::from_secret(secret).map(|root| RootKey(Closable::new(root))).map_err(to_py)
     }
 
@@ -141,12 +137,12 @@ impl HsmSession {
         deadline: f64,
         token_nonce: bool,
     ) -> PyResult<Edk> {
-        let (by, deadline, nonce) = (by_name(scheme)?, seconds(deadline)?, nonce(token_nonce)?);
+        let (by, deadline, nonce) = (by_name(scheme, keys)?, seconds(deadline)?, nonce(token_nonce)?);
         if data_key.0.len() != KEY_LEN {
             return Err(to_py(Error::Misuse(format!("a token wraps data keys of {KEY_LEN} bytes"))));
         }
         let aad = Context::new(context).map_err(to_py)?.serialize();
-        let wrap = || self.0.wrap(by, handles(keys), data_key.0.secret(), nonce, &aad, deadline);
+        let wrap = || self.0.wrap(by, data_key.0.secret(), nonce, &aad, deadline);
         let wrapped = py.detach(wrap).map_err(fault)?;
         Ok(Edk(token::to_edk(&wrapped, scheme, namespace, name)))
     }
@@ -164,10 +160,10 @@ impl HsmSession {
         context: BTreeMap<String, String>,
         deadline: f64,
     ) -> PyResult<DataKey> {
-        let (by, deadline) = (by_name(scheme)?, seconds(deadline)?);
+        let (by, deadline) = (by_name(scheme, keys)?, seconds(deadline)?);
         let aad = Context::new(context).map_err(to_py)?.serialize();
         let wrapped = token::from_edk(&edk.0, scheme, namespace, name).map_err(to_py)?;
-        let unwrap = || self.0.unwrap(by, handles(keys), &wrapped, &aad, deadline);
+        let unwrap = || self.0.unwrap(by, &wrapped, &aad, deadline);
         let secret = py.detach(unwrap).map_err(fault)?;
         Ok(DataKey(Arc::new(key::DataKey::new(secret))))
     }
@@ -182,11 +178,11 @@ impl HsmSession {
         deadline: f64,
         token_nonce: bool,
     ) -> PyResult<bool> {
-        let (scheme, deadline, nonce) = (by_name(scheme)?, seconds(deadline)?, nonce(token_nonce)?);
+        let (scheme, deadline, nonce) = (by_name(scheme, keys)?, seconds(deadline)?, nonce(token_nonce)?);
         let key = Locked::fill_with(KEY_LEN, rng::fill).map_err(to_py)?;
         let trip = || {
-            let wrapped = self.0.wrap(scheme, handles(keys), &key, nonce, PROBE, deadline)?;
-            let back = self.0.unwrap(scheme, handles(keys), &wrapped, PROBE, deadline)?;
+            let wrapped = self.0.wrap(scheme, &key, nonce, PROBE, deadline)?;
+            let back = self.0.unwrap(scheme, &wrapped, PROBE, deadline)?;
             Ok(ct_eq(key.expose()?, back.expose()?))
         };
         py.detach(trip).map_err(fault)
@@ -226,17 +222,15 @@ fn fault(fault: Fault) -> PyErr {
     Python::attach(|py| named(py, "TokenFault", (fault.to_string(), reason, code)))
 }
 
-fn by_name(scheme: &str) -> PyResult<Scheme> {
-    match scheme {
-        "aes-gcm" => Ok(Scheme::AesGcm),
-        "aes-cbc-hmac-sha256" => Ok(Scheme::AesCbcHmacSha256),
-        "rsa-oaep-sha256" => Ok(Scheme::RsaOaepSha256),
+/// A scheme by its name, with the handles of its keys. Some want one, some two.
+fn by_name(scheme: &str, keys: (u64, Option<u64>)) -> PyResult<Scheme> {
+    match (scheme, keys) {
+        ("aes-gcm", (key, _)) => Ok(Scheme::AesGcm { key }),
+        ("aes-cbc-hmac-sha256", (key, Some(mac_key))) => Ok(Scheme::AesCbcHmacSha256 { key, mac_key }),
+        ("rsa-oaep-sha256", (private, public)) => Ok(Scheme::RsaOaepSha256 { private, public }),
+        ("aes-cbc-hmac-sha256", (_, None)) => Err(to_py(Error::Misuse("there is no key for the MAC".into()))),
         _ => Err(to_py(Error::Misuse(format!("{scheme:?} is no scheme")))),
     }
-}
-
-fn handles((aes, hmac): (u64, Option<u64>)) -> Keys {
-    Keys { aes, hmac }
 }
 
 fn nonce(from_token: bool) -> PyResult<Nonce> {

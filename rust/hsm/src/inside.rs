@@ -15,13 +15,17 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
+    pub(crate) fn all(&self) -> usize {
+        self.all.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.all.load(Ordering::SeqCst) == 0
+        self.all() == 0
     }
 
     /// Whether more than one call is inside.
     pub(crate) fn is_crowd(&self) -> bool {
-        self.all.load(Ordering::Relaxed) > 1
+        self.all() > 1
     }
 
     /// From now on no call of an earlier session begins.

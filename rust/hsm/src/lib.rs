@@ -27,5 +27,5 @@ mod strand;
 
 pub use fault::Fault;
 pub use module::Module;
-pub use scheme::{Keys, Nonce, Scheme};
+pub use scheme::{Nonce, Scheme};
 pub use session::Session;

@@ -52,6 +52,13 @@ impl Pool {
     }
 }
 
+#[cfg(test)]
+impl Pool {
+    pub(crate) fn threads(&self) -> usize {
+        self.board.roster().threads
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         if self.check_process().is_ok() {
@@ -81,16 +88,15 @@ struct Roster {
     /// Of the threads, those that sleep and those that look out.
     asleep: usize,
     looking: usize,
-    /// Those that shall wake up, or begin, and have not yet.
+    /// Those that shall wake up, and have not yet.
     called: usize,
-    starting: usize,
     closed: bool,
 }
 
 impl Roster {
     /// Whether there is a thread, or will be in a moment, for each line.
     fn is_enough(&self) -> bool {
-        self.ready.len() <= self.looking + self.called + self.starting
+        self.ready.len() <= self.looking + self.called
     }
 }
 
@@ -135,16 +141,18 @@ impl Board {
             board.called.notify_one();
             return Ok(());
         }
+        if roster.threads >= board.inside.all() {
+            // one for each call, so whoever waits is served by those that are on their way
+            return Ok(());
+        }
         let theirs = Arc::clone(board);
         let builder = thread::Builder::new().name("strongroom-hsm".into());
         builder.spawn(move || theirs.serve()).map_err(|_| Fault::Unavailable)?;
         roster.threads += 1;
-        roster.starting += 1;
         Ok(())
     }
 
     fn serve(&self) {
-        self.roster().starting -= 1;
         while let Some(line) = self.next() {
             let begun = Instant::now();
             line.serve();

@@ -23,24 +23,28 @@ use strongroom_secmem::{Secret, ct_eq};
 use crate::Fault;
 use crate::calls::{At, Calls};
 
-/// Which of the three. What was wrapped by one is never tried with the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which of the three, and by which of the token's keys: handles of objects. What was wrapped by one is never tried with another.
+#[derive(Debug, Clone, Copy)]
 pub enum Scheme {
     /// CKM_AES_GCM.
-    AesGcm,
+    AesGcm {
+        /// An AES key of 256 bits.
+        key: u64,
+    },
     /// CKM_AES_CBC, and CKM_SHA256_HMAC over what it gives.
-    AesCbcHmacSha256,
-    /// CKM_RSA_PKCS_OAEP with SHA-256, MGF1 of SHA-256 and no label, under a key of 2,048 bits or more.
-    RsaOaepSha256,
-}
-
-/// The token's keys: handles of objects.
-#[derive(Debug, Clone, Copy)]
-pub struct Keys {
-    /// An AES key of 256 bits, or an RSA private key.
-    pub aes: u64,
-    /// A generic secret for HMAC, which the scheme with a MAC wants, or the RSA public key, which only wrapping wants.
-    pub hmac: Option<u64>,
+    AesCbcHmacSha256 {
+        /// An AES key of 256 bits.
+        key: u64,
+        /// A generic secret.
+        mac_key: u64,
+    },
+    /// CKM_RSA_PKCS_OAEP with SHA-256, MGF1 of SHA-256 and no label, under keys of 2,048 bits or more.
+    RsaOaepSha256 {
+        /// The key that unwraps.
+        private: u64,
+        /// The key that wraps, which nothing else wants.
+        public: Option<u64>,
+    },
 }
 
 /// Where the nonce of a wrap comes from.
@@ -56,37 +60,43 @@ pub enum Nonce {
 pub(crate) struct Operation<'a> {
     pub(crate) calls: &'a Calls,
     pub(crate) session: CK_SESSION_HANDLE,
-    pub(crate) keys: Keys,
+    pub(crate) scheme: Scheme,
     pub(crate) aad: &'a [u8],
 }
 
 impl Operation<'_> {
-    pub(crate) fn wrap(&self, scheme: Scheme, key: &Secret, nonce: Nonce) -> Result<Vec<u8>, Fault> {
-        match (scheme, nonce) {
-            (Scheme::AesGcm, nonce) => self.gcm_wrap(key, nonce),
-            (Scheme::AesCbcHmacSha256, Nonce::Given(iv)) => self.cbc_wrap(key, iv),
-            (Scheme::RsaOaepSha256, Nonce::Given(_)) => self.rsa_wrap(key),
-            (_, Nonce::Token) => Err(Fault::Nonsense { call: "C_EncryptInit" }),
+    pub(crate) fn wrap(&self, secret: &Secret, nonce: Nonce) -> Result<Vec<u8>, Fault> {
+        match (self.scheme, nonce) {
+            (Scheme::AesGcm { key }, nonce) => self.gcm_wrap(self.at(key), secret, nonce),
+            (Scheme::AesCbcHmacSha256 { key, mac_key }, Nonce::Given(iv)) => {
+                self.cbc_wrap(self.at(key), self.at(mac_key), secret, iv)
+            }
+            (Scheme::RsaOaepSha256 { public: Some(public), .. }, Nonce::Given(_)) => {
+                self.rsa_wrap(self.at(public), secret)
+            }
+            _ => Err(Fault::Nonsense { call: "C_EncryptInit" }),
         }
     }
 
-    pub(crate) fn unwrap(&self, scheme: Scheme, wrapped: &[u8]) -> Result<Secret, Fault> {
-        match scheme {
-            Scheme::AesGcm => self.gcm_unwrap(wrapped),
-            Scheme::AesCbcHmacSha256 => self.cbc_unwrap(wrapped),
-            Scheme::RsaOaepSha256 => self.rsa_unwrap(wrapped),
+    pub(crate) fn unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+        match self.scheme {
+            Scheme::AesGcm { key } => self.gcm_unwrap(self.at(key), wrapped),
+            Scheme::AesCbcHmacSha256 { key, mac_key } => {
+                self.cbc_unwrap(self.at(key), self.at(mac_key), wrapped)
+            }
+            Scheme::RsaOaepSha256 { private, .. } => self.rsa_unwrap(self.at(private), wrapped),
         }
     }
 
-    fn gcm_wrap(&self, key: &Secret, nonce: Nonce) -> Result<Vec<u8>, Fault> {
+    fn gcm_wrap(&self, key: At, secret: &Secret, nonce: Nonce) -> Result<Vec<u8>, Fault> {
         let mut iv = match nonce {
             Nonce::Given(bytes) => std::array::from_fn(|at| bytes[at]),
             Nonce::Token => [0; GCM_IV],
         };
         let mut out = [0; KEY_LEN + TAG_LEN + LONGEST_IV];
         let mut params = gcm_params(&mut iv, self.aad);
-        self.calls.encrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_GCM, &mut params))?;
-        let written = self.calls.encrypt(&self.at(self.keys.aes), key.expose()?, &mut out)?;
+        self.calls.encrypt_init(&key, &mut mechanism(CKM_AES_GCM, &mut params))?;
+        let written = self.calls.encrypt(&key, secret.expose()?, &mut out)?;
         let (sealed, appended) = out[..written]
             .split_at_checked(KEY_LEN + TAG_LEN)
             .ok_or(Fault::Nonsense { call: "C_Encrypt" })?;
@@ -100,7 +110,7 @@ impl Operation<'_> {
         Ok([iv, sealed].concat())
     }
 
-    fn gcm_unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+    fn gcm_unwrap(&self, key: At, wrapped: &[u8]) -> Result<Secret, Fault> {
         let iv_len = wrapped.len().checked_sub(KEY_LEN + TAG_LEN);
         let (iv, sealed) = match iv_len {
             Some(len @ (GCM_IV | LONGEST_IV)) => wrapped.split_at(len),
@@ -108,48 +118,53 @@ impl Operation<'_> {
         };
         let mut iv = iv.to_vec();
         let mut params = gcm_params(&mut iv, self.aad);
-        self.calls.decrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_GCM, &mut params))?;
-        self.opened(sealed)
+        self.calls.decrypt_init(&key, &mut mechanism(CKM_AES_GCM, &mut params))?;
+        self.opened(&key, sealed)
     }
 
-    fn cbc_wrap(&self, key: &Secret, mut iv: [u8; CBC_IV]) -> Result<Vec<u8>, Fault> {
+    fn cbc_wrap(
+        &self,
+        key: At,
+        mac_key: At,
+        secret: &Secret,
+        mut iv: [u8; CBC_IV],
+    ) -> Result<Vec<u8>, Fault> {
         let mut blob = iv.to_vec();
         blob.resize(CBC_IV + KEY_LEN, 0);
-        self.calls.encrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_CBC, &mut iv))?;
-        let written = self.calls.encrypt(&self.at(self.keys.aes), key.expose()?, &mut blob[CBC_IV..])?;
+        self.calls.encrypt_init(&key, &mut mechanism(CKM_AES_CBC, &mut iv))?;
+        let written = self.calls.encrypt(&key, secret.expose()?, &mut blob[CBC_IV..])?;
         if written != KEY_LEN {
             return Err(Fault::Nonsense { call: "C_Encrypt" });
         }
-        let mac = self.mac(&blob)?;
+        let mac = self.mac(&mac_key, &blob)?;
         blob.extend_from_slice(&mac);
         Ok(blob)
     }
 
-    fn cbc_unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+    fn cbc_unwrap(&self, key: At, mac_key: At, wrapped: &[u8]) -> Result<Secret, Fault> {
         if wrapped.len() != CBC_IV + KEY_LEN + MAC_LEN {
             return Err(Fault::Corrupt);
         }
         let (body, mac) = wrapped.split_at(CBC_IV + KEY_LEN);
-        if !ct_eq(&self.mac(body)?, mac) {
+        if !ct_eq(&self.mac(&mac_key, body)?, mac) {
             return Err(Fault::Corrupt);
         }
         let (iv, sealed) = body.split_at(CBC_IV);
         let mut iv: [u8; CBC_IV] = std::array::from_fn(|at| iv[at]);
-        self.calls.decrypt_init(&self.at(self.keys.aes), &mut mechanism(CKM_AES_CBC, &mut iv))?;
-        self.opened(sealed)
+        self.calls.decrypt_init(&key, &mut mechanism(CKM_AES_CBC, &mut iv))?;
+        self.opened(&key, sealed)
     }
 
-    fn rsa_wrap(&self, key: &Secret) -> Result<Vec<u8>, Fault> {
-        let public = self.keys.hmac.ok_or(Fault::Nonsense { call: "C_EncryptInit" })?;
+    fn rsa_wrap(&self, public: At, secret: &Secret) -> Result<Vec<u8>, Fault> {
         let digest = self.digest()?;
         let whole = Secret::fill_with(KEY_LEN + DIGEST_LEN, |bytes| {
-            bytes[..KEY_LEN].copy_from_slice(key.expose()?);
+            bytes[..KEY_LEN].copy_from_slice(secret.expose()?);
             bytes[KEY_LEN..].copy_from_slice(&digest);
             Ok::<_, Fault>(())
         })?;
         let mut out = vec![0; LONGEST_MODULUS];
-        self.calls.encrypt_init(&self.at(public), &mut mechanism(CKM_RSA_PKCS_OAEP, &mut oaep_params()))?;
-        let written = self.calls.encrypt(&self.at(public), whole.expose()?, &mut out)?;
+        self.calls.encrypt_init(&public, &mut mechanism(CKM_RSA_PKCS_OAEP, &mut oaep_params()))?;
+        let written = self.calls.encrypt(&public, whole.expose()?, &mut out)?;
         if written < SHORTEST_MODULUS {
             return Err(Fault::Nonsense { call: "C_Encrypt" });
         }
@@ -157,12 +172,11 @@ impl Operation<'_> {
         Ok(out)
     }
 
-    fn rsa_unwrap(&self, wrapped: &[u8]) -> Result<Secret, Fault> {
+    fn rsa_unwrap(&self, private: At, wrapped: &[u8]) -> Result<Secret, Fault> {
         if !(SHORTEST_MODULUS..=LONGEST_MODULUS).contains(&wrapped.len()) {
             return Err(Fault::Corrupt);
         }
         let digest = self.digest()?;
-        let private = self.at(self.keys.aes);
         self.calls.decrypt_init(&private, &mut mechanism(CKM_RSA_PKCS_OAEP, &mut oaep_params()))?;
         let mut written = 0;
         let room = Secret::fill_with(LONGEST_MODULUS, |out| {
@@ -185,10 +199,10 @@ impl Operation<'_> {
     }
 
     /// The end of a decryption. Modules may want as much room as the ciphertext has, so the key comes out of a longer secret.
-    fn opened(&self, sealed: &[u8]) -> Result<Secret, Fault> {
+    fn opened(&self, key: &At, sealed: &[u8]) -> Result<Secret, Fault> {
         let mut written = 0;
         let room = Secret::fill_with(KEY_LEN + TAG_LEN + LONGEST_IV, |out| {
-            written = self.calls.decrypt(&self.at(self.keys.aes), sealed, out)?;
+            written = self.calls.decrypt(key, sealed, out)?;
             Ok::<_, Fault>(())
         })?;
         if written != KEY_LEN {
@@ -197,12 +211,11 @@ impl Operation<'_> {
         Ok(Secret::copy_from(&room.expose()?[..KEY_LEN])?)
     }
 
-    fn mac(&self, body: &[u8]) -> Result<[u8; MAC_LEN], Fault> {
-        let key = self.keys.hmac.ok_or(Fault::Nonsense { call: "C_SignInit" })?;
+    fn mac(&self, key: &At, body: &[u8]) -> Result<[u8; MAC_LEN], Fault> {
         let message = [&(self.aad.len() as u64).to_be_bytes()[..], self.aad, body].concat();
         let mut mac = [0; MAC_LEN];
-        self.calls.sign_init(&self.at(key), &mut bare(CKM_SHA256_HMAC))?;
-        let written = self.calls.sign(&self.at(key), &message, &mut mac)?;
+        self.calls.sign_init(key, &mut bare(CKM_SHA256_HMAC))?;
+        let written = self.calls.sign(key, &message, &mut mac)?;
         if written == MAC_LEN { Ok(mac) } else { Err(Fault::Nonsense { call: "C_Sign" }) }
     }
 

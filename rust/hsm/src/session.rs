@@ -8,7 +8,7 @@ use strongroom_secmem::Secret;
 use crate::calls::Calls;
 use crate::scheme::Operation;
 use crate::strand::Strand;
-use crate::{Fault, Keys, Module, Nonce, Scheme};
+use crate::{Fault, Module, Nonce, Scheme};
 
 /// A session with a token, for one thing at a time. Not to be used after a fault, nor in a forked child.
 #[derive(Debug)]
@@ -48,7 +48,6 @@ impl Session {
     pub fn wrap(
         &self,
         scheme: Scheme,
-        keys: Keys,
         key: &Secret,
         nonce: Nonce,
         aad: &[u8],
@@ -57,7 +56,7 @@ impl Session {
         let (key, aad) = (Secret::copy_from(key.expose()?)?, aad.to_vec());
         let (calls, session) = (self.calls.clone(), self.handle);
         self.strand.run("C_Encrypt", deadline, move || {
-            Operation { calls: &calls, session, keys, aad: &aad }.wrap(scheme, &key, nonce)
+            Operation { calls: &calls, session, scheme, aad: &aad }.wrap(&key, nonce)
         })
     }
 
@@ -68,7 +67,6 @@ impl Session {
     pub fn unwrap(
         &self,
         scheme: Scheme,
-        keys: Keys,
         wrapped: &[u8],
         aad: &[u8],
         deadline: Duration,
@@ -76,7 +74,7 @@ impl Session {
         let (wrapped, aad) = (wrapped.to_vec(), aad.to_vec());
         let (calls, session) = (self.calls.clone(), self.handle);
         self.strand.run("C_Decrypt", deadline, move || {
-            Operation { calls: &calls, session, keys, aad: &aad }.unwrap(scheme, &wrapped)
+            Operation { calls: &calls, session, scheme, aad: &aad }.unwrap(&wrapped)
         })
     }
 

@@ -240,6 +240,7 @@ mod tests {
             }
         });
         assert!(pool.inside.is_empty());
+        assert!(pool.threads() <= SESSIONS);
     }
 
     #[test]
