@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from strongroom import crypto
 from strongroom.audit import entries as audit_entries
-from strongroom.home import Unlock, init_room, open_room
+from strongroom.home import NewWay, Unlock, drafted, init_room, open_room
+from strongroom.keyservice import WayChange
 from strongroom.keystore import CensusRecord, Change, OutboxEntry
 from strongroom.model import Request
 
@@ -58,15 +59,9 @@ PRIMARY = {"classes": 1, "levels": 1, "keys": 1, "key_versions": 2, "census": 3,
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A room with two classes and a rotated key, and all that opens it."""
+    """A room, and two secrets that open it."""
     monkeypatch.setenv("STRONGROOM_STATE", str(tmp_path / "state"))
-    (tmp_path / "passphrase").write_bytes("grün ist die Hoffnung\n".encode())
-    init_room(
-        tmp_path / "room",
-        Unlock(passphrase_file=tmp_path / "passphrase") if HAS_ARGON2ID else Unlock(),
-        make_key_file=tmp_path / "key",
-        recovery_file=tmp_path / "recovery",
-    )
+    init_room(tmp_path / "room", make_key_file=tmp_path / "key", recovery_file=tmp_path / "recovery")
     return tmp_path
 
 
@@ -102,6 +97,10 @@ def run_tool(folder, option, secret):
     ("option", "secret"), [("--key-file", "key"), ("--recovery-file", "recovery"), ("--passphrase-file", "passphrase")]
 )
 def test_each_secret_decrypts_without_this_package(folder, service, option, secret):
+    (folder / "passphrase").write_bytes("grün ist die Hoffnung\n".encode())
+    if HAS_ARGON2ID:
+        with drafted([NewWay(passphrase_file=folder / "passphrase")]) as [draft]:
+            service.change_ways(REQUEST, WayChange(add=(draft.seal,)))
     write_message(folder, service, b"a plaintext of some frames" * 9)
     service.rotate(REQUEST, service.describe(REQUEST).keys[0].id)
     said = run_tool(folder, option, secret).stderr
@@ -123,16 +122,18 @@ def test_the_tool_decrypts_at_every_boundary_and_under_each_suite(folder, servic
 
 @pytest.mark.parametrize("suite", [0x0478, 0x0578])
 def test_the_tool_refuses_what_was_altered(folder, service, suite):
-    write_message(folder, service, os.urandom(150), suite)
-    whole = (folder / "message").read_bytes()
-    for at in range(0, len(whole), 7):
+    plaintext = os.urandom(150)
+    write_message(folder, service, plaintext, suite)
+    whole, room = (folder / "message").read_bytes(), opened_room(folder)
+    assert b"".join(decrypt(folder, room)) == plaintext
+    for at in range(len(whole)):
         (folder / "message").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises((Exception, SystemExit)):
-            list(decrypt(folder))
-    for length in range(0, len(whole), 7):
+            list(decrypt(folder, room))
+    for length in range(len(whole)):
         (folder / "message").write_bytes(whole[:length])
         with pytest.raises(SystemExit):
-            list(decrypt(folder))
+            list(decrypt(folder, room))
 
 
 def test_a_refused_message_leaves_no_target(folder, service):
@@ -292,15 +293,18 @@ def count(service):
     service._keystore.change(lambda snapshot: Change(census=(census,), outbox=(OutboxEntry("e" * 32, b"line"),)))
 
 
-def decrypt(folder):
-    room = offline_decrypt.Room(folder / "room", (folder / "key").read_bytes())
+def opened_room(folder):
+    return offline_decrypt.Room(folder / "room", (folder / "key").read_bytes())
+
+
+def decrypt(folder, room=None):
     with (folder / "message").open("rb") as source:
-        yield from offline_decrypt.Message(source).plaintext(room)
+        yield from offline_decrypt.Message(source).plaintext(room or opened_room(folder))
 
 
 def opened_keystore(folder):
     """The room's id, its MAC key, and all rows by table."""
-    room = offline_decrypt.Room(folder / "room", (folder / "key").read_bytes())
+    room = opened_room(folder)
     database = sqlite3.connect(folder / "room" / "keystore.db")
     database.row_factory = sqlite3.Row
     rows = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in COLUMNS}
