@@ -17,7 +17,6 @@ Each story has a working directory, a HOME and a STRONGROOM_HOME of its own. `bi
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import pty
@@ -25,7 +24,6 @@ import re
 import select
 import subprocess
 import sys
-import termios
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,14 +154,12 @@ def piped(step: Step, work: Path, env: dict[str, str]) -> tuple[int, str, str]:
 def at_terminal(step: Step, work: Path, env: dict[str, str]) -> tuple[int, str, str]:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        ["bash", "-o", "pipefail", "-c", step.command],
+        ["setsid", "--ctty", "bash", "-o", "pipefail", "-c", step.command],
         cwd=work,
         env=env,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - pytest has no threads here
     )
     os.close(theirs)
     try:
