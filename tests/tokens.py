@@ -30,6 +30,7 @@ from torture.tokens import (
 )
 from torture.tokens import imported as put_in
 from torture.tokens import proxy_module as built
+from torture.turns import turn_at_opencryptoki
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,17 +84,19 @@ def ock_token(ock: Token) -> Iterator[Token]:
     """Without the keys of this test behind it: what is kept makes every search slower."""
     from strongroom.providers.pkcs11 import TokenUri, destroy_key
 
-    ock.names.clear()
-    yield ock
-    for name in tuple(ock.names):
-        destroy_key(TokenUri.parse(ock.uri(name)))
+    with turn_at_opencryptoki():
+        ock.names.clear()
+        yield ock
+        for name in tuple(ock.names):
+            destroy_key(TokenUri.parse(ock.uri(name)))
 
 
 @pytest.fixture(scope="session")
 def ock(tmp_path_factory: pytest.TempPathFactory) -> Token:
     """opencryptoki has one software token for the whole system: it is used only if nobody else has begun to."""
     try:
-        return opencryptoki(tmp_path_factory.mktemp("ock"))
+        with turn_at_opencryptoki():
+            return opencryptoki(tmp_path_factory.mktemp("ock"))
     except NoToken as why:
         pytest.skip(str(why))
 

@@ -11,7 +11,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from torture.hsm.faults import provoke
@@ -58,7 +58,8 @@ def at_tokens(options: argparse.Namespace, report: Report) -> Iterator[Trial]:
             "STRONGROOM_STATE": str(folder / "state"),
             **proxy.variables,
         }
-        yield Trial(options, report, folder, softhsm, proxy)
+        with ExitStack() as closing:
+            yield Trial(options, report, folder, softhsm, proxy, closing)
 
 
 PARTS: dict[str, Callable[[Trial], None]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from strongroom.errors import StrongroomError
@@ -15,6 +15,7 @@ from strongroom.providers.pkcs11 import TokenUri, connected, destroy_key, patien
 
 from torture.report import Report
 from torture.tokens import NoToken, Proxy, SoftHsm, Token, opencryptoki, unique
+from torture.turns import turn_at_opencryptoki
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,17 @@ class Trial:
     folder: Path
     softhsm: SoftHsm
     proxy: Proxy
+    # at the end of the part
+    closing: ExitStack = field(default_factory=ExitStack)
 
     def new_token(self) -> Token:
         """Another token of SoftHSM's."""
         return self.softhsm.new_token(unique("t"))
 
     def opencryptoki(self) -> Token | None:
-        """The token of opencryptoki, if it is to be had; else a note says why not."""
+        """The token of opencryptoki, for nobody else until the end, if it is to be had; else a note says why not."""
         try:
+            self.closing.enter_context(turn_at_opencryptoki())
             return opencryptoki(self.folder)
         except NoToken as why:
             self.report.notes.append(str(why))
