@@ -15,12 +15,16 @@ WHEEL_TOOLS := $(VENV)/.wheel-tools
 SUPPLY_CHAIN := $(VENV)/.supply-chain
 EXTENSION := python/strongroom/_rust.abi3.so
 SDKS := benches/peers/sdks
+# a process for each core, four at most, each of which takes file after file
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
+# tests start commands by the hundred, and none is to compile the package again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## print this list
@@ -54,7 +58,7 @@ test-rust: $(INSTALLED) ## the tests of the Rust crates, on the vectors that .ve
 .PHONY: test-python
 test-python: build ## the tests of the package, the architecture and the docs
 	tools/needs.sh tests
-	pytest --quiet -rs
+	pytest --quiet -rs $(SIDE_BY_SIDE)
 
 .PHONY: fuzz
 fuzz: build ## run every fuzz target, with a nightly compiler: some minutes; more with `python -m torture fuzz`
@@ -177,7 +181,7 @@ test-fips: wheel-fips ## every test of the crates and the package on the FIPS bu
 	python -m venv --clear .venv-fips
 	.venv-fips/bin/python -m pip install --upgrade "pip>=25.1"
 	.venv-fips/bin/python -m pip install --group test dist/strongroom_fips-*.whl
-	.venv-fips/bin/python -m pytest --quiet -rs --ignore tests/architecture --ignore tests/docs --ignore tests/bench
+	.venv-fips/bin/python -m pytest --quiet -rs $(SIDE_BY_SIDE) --ignore tests/architecture --ignore tests/docs --ignore tests/bench
 
 .PHONY: clean
 clean: ## remove everything that these targets made
