@@ -152,7 +152,12 @@ class Sqlite:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._uri, BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=OwnConnection, uri=True
+            self._uri,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=OwnConnection,
+            uri=True,
         )
         for pragma in PRAGMAS:
             connection.execute(pragma)
