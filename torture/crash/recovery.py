@@ -88,7 +88,7 @@ class Back:
         return self.place.start("backup", "create", self.file, "--json")
 
     def judge(self, end: End) -> Iterator[str]:
-        """The file restores, or is not there."""
+        """The file restores, or is not there, and the room goes on."""
         if not end.killed and (end.code != 0 or not self.file.exists()):
             yield f"exit code {end.code}, and the file is {'' if self.file.exists() else 'not '}there: {end.stderr}"
         self.midway += end.killed and self.file.exists()
@@ -100,6 +100,12 @@ class Back:
             except StrongroomError as error:
                 yield f"the backup does not verify: {error!r}"
             self.file.unlink()
+        try:
+            with self.place.open() as room:
+                # which removes a journal of SQLite's that a killed command left
+                room.encrypt(b"new")
+        except StrongroomError as error:
+            yield f"the room does not open: {error!r}"
         yield from left(self.place)
         yield from (f"{path} is left" for path in temporaries(self.place.folder))
 
