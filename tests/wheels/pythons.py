@@ -34,11 +34,13 @@ def found() -> list[Python]:
 
 
 def chosen() -> list[Python]:
-    """All of them, or what `STRONGROOM_WHEEL_PYTHONS` asks for: `other` is the newest that is not this one."""
+    """All of them, or what `STRONGROOM_WHEEL_PYTHONS` asks for: `other` is the newest that is not this one, and one too old."""
     pythons = found()
     if os.environ.get("STRONGROOM_WHEEL_PYTHONS") == "other":
-        others = [python for python in pythons if python.version != sys.version_info[:2]]
-        return others[-1:] or pythons[-1:]
+        too_old = [python for python in pythons if python.version < OLDEST]
+        supported = [python for python in pythons if python.version >= OLDEST]
+        others = [python for python in supported if python.version != sys.version_info[:2]]
+        return too_old[-1:] + (others or supported)[-1:]
     return pythons
 
 
