@@ -23,6 +23,10 @@ POLICY = "require-encrypt-require-decrypt"
 FRAME = 1 << 16
 
 
+def refused(error: AuthenticationFailed) -> None:
+    raise AssertionError("every frame is authentic") from error
+
+
 @pytest.fixture(scope="module")
 def plaintext() -> bytes:
     return random.Random(4).randbytes((3 << 20) + 12_345)
@@ -58,7 +62,7 @@ def test_ranges_of_every_shape(tmp_path: Path, plaintext: bytes, frame_length: i
 @pytest.mark.parametrize("frame_length", [333, 4096, 100_000, FRAME, 2 << 20])
 def test_a_file_object_reads_as_the_plaintext_does(tmp_path: Path, plaintext: bytes, frame_length: int) -> None:
     write(tmp_path / "message", plaintext, frame_length)
-    ours, theirs = buffered(reader(tmp_path / "message"), "message"), io.BytesIO(plaintext)
+    ours, theirs = buffered(reader(tmp_path / "message"), "message", refused), io.BytesIO(plaintext)
     chosen = random.Random(6)
     for _ in range(400):
         if chosen.random() < 0.3:
@@ -77,7 +81,7 @@ def test_a_file_object_reads_as_the_plaintext_does(tmp_path: Path, plaintext: by
 def test_lines_and_no_such_position(tmp_path: Path) -> None:
     lines = [b"%d\n" % number for number in range(50_000)]
     write(tmp_path / "message", b"".join(lines))
-    file = buffered(reader(tmp_path / "message"), "message")
+    file = buffered(reader(tmp_path / "message"), "message", refused)
     assert list(file) == lines
     for offset, whence in [(-1, io.SEEK_SET), (-1_000_000, io.SEEK_CUR), (0, 9)]:
         with pytest.raises((Misuse, ValueError)):
@@ -100,7 +104,7 @@ def test_a_small_read_opens_one_frame_and_a_large_one_what_it_asks_for(tmp_path:
             asked.append((at, count))
             return count
 
-    file = buffered(Watched(), "message")  # type: ignore[arg-type]
+    file = buffered(Watched(), "message", refused)  # type: ignore[arg-type]
     file.seek(5 * FRAME + 1000)
     file.read(4096)
     file.read(4096)
@@ -116,7 +120,7 @@ def test_a_small_read_opens_one_frame_and_a_large_one_what_it_asks_for(tmp_path:
 
 def test_small_frames_are_read_many_at_a_time_once_the_order_shows(tmp_path: Path, plaintext: bytes) -> None:
     write(tmp_path / "message", plaintext, 4096)
-    file = buffered(reader(tmp_path / "message"), "message")
+    file = buffered(reader(tmp_path / "message"), "message", refused)
     file.seek(10)
     places = []
     for _ in range(40):
@@ -179,7 +183,7 @@ def crypto_body_length(plaintext_bytes: int) -> int:
 def test_a_closed_file_object_lets_go_of_its_key(tmp_path: Path) -> None:
     write(tmp_path / "message", b"plaintext")
     ranged = reader(tmp_path / "message")
-    file = buffered(ranged, "message")
+    file = buffered(ranged, "message", refused)
     raw, held = file.raw, sys.getrefcount(ranged)
     file.close()
     assert sys.getrefcount(ranged) == held - 1

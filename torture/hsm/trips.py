@@ -86,8 +86,8 @@ def grown(before: Size, after: Size) -> list[str]:
     found = []
     if after.resident - before.resident > MOST_GROWTH:
         found.append(f"memory grew by {after.resident - before.resident >> 10:,} KiB")
-    # threads are started when they are wanted, and no more than sessions that could use them
-    if after.sessions > before.sessions or after.threads > max(before.threads, after.sessions):
+    # threads are started when they are wanted, and no more than there are sessions to use them
+    if after.sessions > before.sessions or after.threads > before.threads + after.sessions:
         found.append(f"sessions grew: {before}, then {after}")
     return found
 

@@ -17,6 +17,7 @@ from strongroom.crypto import (
 from strongroom.errors import LimitExceeded
 from strongroom.keys import CLASS_KEY, KeyName, Operation
 from strongroom.materials.context import check_context, reader_context
+from strongroom.materials.outages import Outages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +48,7 @@ class RoomMaterials:
         self.cache = MaterialsCache(capacity if caching else 0)
         self.caching = caching
         self._service = service
+        self._outages = Outages(capacity)
         self._capacity = capacity
         self._warned = False
 
@@ -163,7 +165,7 @@ class RoomMaterials:
             check_one(messages)
             # what nobody shares nobody waits for
             key = token_bytes(len(key))
-        fetched = self.cache.get_or_fetch(key, messages, size, lease)
+        fetched = self.cache.get_or_fetch(key, messages, size, self._outages.shared(key, lease))
         self.settle()
         self._warn_once()
         return fetched
