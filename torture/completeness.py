@@ -10,6 +10,7 @@ import argparse
 import json
 import random
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -81,19 +82,23 @@ class Crew:
     def work(self, operations: int, processes: int, kills: int) -> None:
         """So many operations by so many processes, of which so many are killed on the way."""
         running: list[subprocess.Popen[bytes]] = []
-        left, killed = operations, 0
-        while (left := operations - self._done()) > 0 or any(worker.poll() is None for worker in running):
+        killed = 0
+        # more operations than wanted, if fewer processes than wanted were at work when they were to be killed
+        while (
+            (left := operations - self._done()) > 0
+            or killed < kills
+            or any(worker.poll() is None for worker in running)
+        ):
             if len(self._report.found) >= ENOUGH:
                 break
             running = [worker for worker in running if not self._has_ended(worker)]
-            while left > 0 and len(running) < processes:
-                running.append(self._start(max(1, left // processes)))
+            while (left > 0 or killed < kills) and len(running) < processes:
+                running.append(self._start(max(LEAST, left // processes)))
             time.sleep(self._dice.uniform(0.02, 0.3))
             if killed < kills and operations - left > killed * operations // (kills + 1):
                 worker = self._dice.choice(running)
                 worker.kill()
-                worker.wait()
-                killed += 1
+                killed += worker.wait() == -signal.SIGKILL
         self._report.count("processes killed", killed)
         self._gather()
 
@@ -185,6 +190,7 @@ def removed(place: Place) -> None:
 
 
 ENOUGH = 10
+LEAST = 8
 WORKER = """
 import random, sys
 from strongroom.errors import AccessDenied, KeyChanged, KeyNotFound
