@@ -104,4 +104,5 @@ def in_order(scope: Scope, name: str, folder: Path) -> Group:
 def opened(message: Path) -> io.BufferedReader:
     """The file object that a room gives, under a raw keyring."""
     header = crypto.MessageFile.open(message).header
-    return buffered(crypto.RangedReader.open(message, header, ours.opening(header)), str(message))
+    reader = crypto.RangedReader.open(message, header, ours.opening(header))
+    return buffered(reader, str(message), lambda _: None)

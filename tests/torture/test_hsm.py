@@ -10,7 +10,7 @@ SMALL = ("--trips", "2", "--calls", "640", "--losses", "gone", "--seconds", "0.2
 
 @pytest.mark.timeout(900)
 def test_tokens_hold() -> None:
-    command = [sys.executable, "-m", "torture", "hsm", "--parts", "threads", "long", "redundancy", "pins"]
+    command = [sys.executable, "-m", "torture", "hsm", "--parts", "threads", "long", "renewals", "redundancy", "pins"]
     done = subprocess.run([*command, *SMALL], capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,8 +1,8 @@
 """Tokens that are shared, forked, faulty, hung, gone, emptied and back: right results or the right error, in time, and none tried too often.
 
-Threads and processes wrap and unwrap on SoftHSM and opencryptoki; a long run is looked at for memory and sessions that grow. Every
-fault that is known of modules is provoked, through a module between or in the token's own files. A room with two tokens loses
-one, then both, while it works. Logins are counted.
+Threads and processes wrap and unwrap on SoftHSM and opencryptoki; a long run is looked at for memory and sessions that grow. A module is
+begun anew again and again while threads use it. Every fault that is known of modules is provoked, through a module between or in the
+token's own files. A room with two tokens loses one, then both, while it works. Logins are counted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from torture.hsm.faults import provoke
 from torture.hsm.pins import count_logins
 from torture.hsm.redundancy import LOSSES, lose_tokens
+from torture.hsm.renewals import begin_anew
 from torture.hsm.trial import Trial
 from torture.hsm.trips import run_long, share_by_processes, share_by_threads
 from torture.report import Report
@@ -32,7 +33,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=int, default=8, metavar="N", help="forked, and spawned (default: 8)")
     parser.add_argument("--calls", type=int, default=4000, metavar="N", help="of the long run (default: 4000)")
     parser.add_argument("--losses", nargs="+", choices=tuple(LOSSES), default=tuple(LOSSES), help="default: all")
-    parser.add_argument("--seconds", type=float, default=1, metavar="S", help="with one token lost (default: 1)")
+    parser.add_argument(
+        "--seconds", type=float, default=1, metavar="S", help="with one token lost, and of renewals (default: 1)"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -66,6 +69,7 @@ PARTS: dict[str, Callable[[Trial], None]] = {
     "threads": share_by_threads,
     "processes": share_by_processes,
     "long": run_long,
+    "renewals": begin_anew,
     "faults": provoke,
     "redundancy": lose_tokens,
     "pins": count_logins,

@@ -1,17 +1,17 @@
 //! How many calls are inside a module, and which of them may begin.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// Counts the calls inside a module, and those of them that nobody waits for any more.
 ///
-/// `ends` counts how often the module's state was ended. A session that was opened before an end is never used, nor closed,
-/// after it: its handle may be that of another session by now.
+/// Once the module's state was ended no call begins: sessions of that state are neither used nor closed, since their handles
+/// may be those of other sessions by now, and none is opened. Who begins anew has another of these.
 #[derive(Debug, Default)]
 pub(crate) struct Inside {
     all: AtomicUsize,
     late: AtomicUsize,
-    ends: AtomicUsize,
+    state: AtomicU8,
 }
 
 impl Inside {
@@ -28,21 +28,32 @@ impl Inside {
         self.all() > 1
     }
 
-    /// From now on no call of an earlier session begins.
+    /// From now on no call begins.
     pub(crate) fn end(&self) {
-        self.ends.fetch_add(1, Ordering::SeqCst);
+        let _ = self.state.compare_exchange(OPEN, ENDING, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    pub(crate) fn ends(&self) -> usize {
-        self.ends.load(Ordering::SeqCst)
+    /// It came to nothing: calls begin again, unless the end itself has begun.
+    pub(crate) fn go_on(&self) {
+        let _ = self.state.compare_exchange(ENDING, OPEN, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Counts a call in, unless its session is of a state that was ended. Whoever ends a state raises `ends` before looking
-    /// whether anyone is inside, so one of the two sees the other.
-    pub(crate) fn enter(self: &Arc<Self>, ends: usize) -> Option<Entered> {
+    /// Counts a call in, unless the state is being ended. Whoever ends it says so before looking whether anyone is inside, so
+    /// one of the two sees the other.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Entered> {
+        let entered = self.counted();
+        (self.state.load(Ordering::SeqCst) == OPEN).then_some(entered)
+    }
+
+    /// Counts in the call that ends the state.
+    pub(crate) fn enter_last(self: &Arc<Self>) -> Entered {
+        self.state.store(ENDED, Ordering::SeqCst);
+        self.counted()
+    }
+
+    fn counted(self: &Arc<Self>) -> Entered {
         self.all.fetch_add(1, Ordering::SeqCst);
-        let entered = Entered(Arc::clone(self));
-        (self.ends() == ends).then_some(entered)
+        Entered(Arc::clone(self))
     }
 
     pub(crate) fn late(&self) -> usize {
@@ -67,3 +78,7 @@ impl Drop for Entered {
         self.0.all.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+const OPEN: u8 = 0;
+const ENDING: u8 = 1;
+const ENDED: u8 = 2;

@@ -43,7 +43,7 @@ impl Module {
     }
 
     /// Ends the module's state in this process, its sessions and logins, so that it can be opened anew. Everyone else in the
-    /// process who uses the module is cut off as well.
+    /// process who uses the module is cut off as well. From then on this one refuses every call, as a module that is not initialised does.
     ///
     /// # Errors
     /// [`Fault::Stuck`] if a call is inside until the deadline, during which this would be undefined; else what the module
@@ -55,12 +55,13 @@ impl Module {
         let begun = Instant::now();
         while !inside.is_empty() {
             if inside.late() > 0 || begun.elapsed() >= deadline {
+                inside.go_on();
                 return Err(Fault::Stuck);
             }
             thread::sleep(PAUSE);
         }
         let calls = self.calls.clone();
-        Strand::new(&self.pool).run("C_Finalize", deadline, move || calls.finalize())
+        Strand::new(&self.pool).run_last("C_Finalize", deadline, move || calls.finalize())
     }
 
     /// Whether no call is inside, not even one that was given up.

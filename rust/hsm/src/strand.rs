@@ -9,6 +9,7 @@ use strongroom_secmem::forget_calls;
 
 use crate::Fault;
 use crate::answer::Answer;
+use crate::inside::{Entered, Inside};
 use crate::line::{Job, Line};
 use crate::lookout::Lookout;
 use crate::pool::Pool;
@@ -18,13 +19,11 @@ pub(crate) struct Strand {
     pool: Arc<Pool>,
     line: Arc<Line>,
     lookout: Lookout,
-    ends: usize,
 }
 
 impl Strand {
     pub(crate) fn new(pool: &Arc<Pool>) -> Self {
-        let ends = pool.inside.ends();
-        Strand { pool: Arc::clone(pool), line: Arc::default(), lookout: Lookout::default(), ends }
+        Strand { pool: Arc::clone(pool), line: Arc::default(), lookout: Lookout::default() }
     }
 
     /// What `work` gives. It owns all that it needs, so that it can go on alone after the deadline; then its result is
@@ -35,14 +34,33 @@ impl Strand {
         deadline: Duration,
         work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        self.run_in(call, deadline, work, Inside::enter)
+    }
+
+    /// The same for the call that ends the module's state, after [`Inside::end`].
+    pub(crate) fn run_last<T: Send + 'static>(
+        &self,
+        call: &'static str,
+        deadline: Duration,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.run_in(call, deadline, work, |inside| Some(inside.enter_last()))
+    }
+
+    fn run_in<T: Send + 'static>(
+        &self,
+        call: &'static str,
+        deadline: Duration,
+        work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+        enter: impl FnOnce(&Arc<Inside>) -> Option<Entered>,
+    ) -> Result<T, Fault> {
         let begun = Instant::now();
         self.pool.check_process()?;
         let inside = &self.pool.inside;
         if inside.late() >= MOST_LATE {
             return Err(Fault::Stuck);
         }
-        let entered =
-            inside.enter(self.ends).ok_or(Fault::Returned { call, code: CKR_CRYPTOKI_NOT_INITIALIZED })?;
+        let entered = enter(inside).ok_or(Fault::Returned { call, code: CKR_CRYPTOKI_NOT_INITIALIZED })?;
         let answer = Arc::new(Answer::to_this_thread());
         let (theirs, module) = (Arc::clone(&answer), Arc::clone(inside));
         self.post(Box::new(move || {
@@ -80,7 +98,7 @@ impl Strand {
         if self.pool.check_process().is_err() {
             return;
         }
-        let Some(entered) = self.pool.inside.enter(self.ends) else { return };
+        let Some(entered) = self.pool.inside.enter() else { return };
         // without a thread nothing can be done, and nothing has begun that would want to be ended
         let _ = self.post(Box::new(move || {
             work();
@@ -109,7 +127,6 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::inside::Inside;
 
     const SOON: Duration = Duration::from_millis(100);
     const EVER: Duration = Duration::from_secs(60);
@@ -129,14 +146,23 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_a_state_that_was_ended_calls_nothing() {
+    fn after_a_state_was_ended_nothing_is_called_and_no_session_opened() {
         let (old, inside) = strand();
         inside.end();
-        let refused = old.run("call", EVER, || -> Result<(), Fault> { panic!("called") });
-        assert!(matches!(refused, Err(Fault::Returned { code: CKR_CRYPTOKI_NOT_INITIALIZED, .. })));
-        old.leave(|| panic!("called"));
+        for one in [&old, &Strand::new(&old.pool)] {
+            let refused = one.run("call", EVER, || -> Result<(), Fault> { panic!("called") });
+            assert!(matches!(refused, Err(Fault::Returned { code: CKR_CRYPTOKI_NOT_INITIALIZED, .. })));
+            one.leave(|| panic!("called"));
+        }
         assert!(inside.is_empty());
-        assert_eq!(Strand::new(&old.pool).run("call", EVER, || Ok(1)), Ok(1));
+        inside.go_on();
+        assert_eq!(old.run("call", EVER, || Ok(1)), Ok(1));
+
+        inside.end();
+        assert_eq!(old.run_last("last", EVER, || Ok(2)), Ok(2));
+        inside.go_on();
+        assert!(old.run("call", EVER, || Ok(3)).is_err());
+        assert!(inside.is_empty());
     }
 
     #[test]

@@ -44,7 +44,7 @@ class Connection:
 
         def in_session() -> Result:
             keys = self._keys.found(uri, rsa=rsa)
-            with self._sessions.one() as session:
+            with self._sessions.one(keys) as session:
                 return work(session, keys)
 
         return self._persist(in_session, uri)
@@ -103,7 +103,7 @@ class Connection:
         module = self._sessions.module
         with self._sessions.library(read_write=True) as session:
             token = self._sessions.token
-            mechanisms = module.ask("C_GetMechanismList", token.slot.get_mechanisms)
+            mechanisms = session.ask("C_GetMechanismList", lambda _: token.slot.get_mechanisms())
             scheme = self._keys.passing_scheme(session)
         return {
             "label": token.label.strip(),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from strongroom.providers.pkcs11.objects import Handles
     from strongroom.providers.pkcs11.scheme import Scheme
-    from strongroom.providers.pkcs11.sessions import Sessions
+    from strongroom.providers.pkcs11.sessions import LibrarySession, Sessions
     from strongroom.providers.pkcs11.uri import TokenUri
 
 
@@ -29,7 +29,6 @@ class TokenKeys:
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._ask = sessions.module.ask
         self._schemes: dict[TokenUri, Scheme] = {}
 
     def found(self, uri: TokenUri, *, rsa: bool = False) -> Handles:
@@ -41,7 +40,8 @@ class TokenKeys:
             known = sessions.handles.get(uri)
             if known is None or (known.rsa and not rsa):
                 with sessions.library() as session:
-                    known = sessions.handles[uri] = self._ask("C_FindObjects", lambda: find(session, uri))
+                    found = session.ask("C_FindObjects", lambda it: find(it, uri))
+                    known = sessions.handles[uri] = replace(found, generation=session.generation)
             return known
 
     def scheme(self, uri: TokenUri, *, rsa: bool = False) -> Scheme:
@@ -54,12 +54,12 @@ class TokenKeys:
     def labels(self) -> tuple[str, ...]:
         """The labels of all AES keys."""
         with self._sessions.library() as session:
-            return tuple(self._ask("C_FindObjects", partial(objects.labels, session)))
+            return tuple(session.ask("C_FindObjects", objects.labels))
 
     def make(self, uri: TokenUri, *, rsa: bool) -> None:
         """Make the key, and the one beside it where the scheme wants it; RSA keys where none wraps otherwise, and they may be."""
         with self._sessions.library(read_write=True) as session:
-            self._ask("C_FindObjects", lambda: objects.check_absent(session, uri))
+            session.ask("C_FindObjects", lambda it: objects.check_absent(it, uri))
             try:
                 self._made(session, uri, (objects.make_aes, objects.make_hmac))
             except Misuse:
@@ -73,32 +73,34 @@ class TokenKeys:
         destroyed = 0
         with self._sessions.library(read_write=True) as session:
             for kind, suffix in kinds():
-                look = partial(objects.search, session, uri, kind, suffix=suffix)
-                for key in self._ask("C_FindObjects", look):
-                    self._ask("C_DestroyObject", key.destroy)
+                look = partial(objects.search, uri=uri, kind=kind, suffix=suffix)
+                for key in session.ask("C_FindObjects", look):
+                    destroy(session, key)
                     destroyed += 1
         if not destroyed:
             raise KeyNotFound(f"the token has no key {objects.name_of(uri)}")
 
-    def passing_scheme(self, session: Any) -> Scheme | None:
+    def passing_scheme(self, session: LibrarySession) -> Scheme | None:
         """How a key wraps that lives as long as `session`; None if it does not."""
         uri = replace(self._sessions.uri, object=PROBE, id=secrets.token_bytes(16))
-        keys = [self._ask("C_GenerateKey", lambda: objects.make_aes(session, uri, stays=False))]
+        keys = [session.ask("C_GenerateKey", lambda it: objects.make_aes(it, uri, stays=False))]
         try:
-            keys.append(self._ask("C_GenerateKey", lambda: objects.make_hmac(session, uri, stays=False)))
-            return probed(self._sessions, objects.Handles(keys[0].handle, keys[1].handle, uri.id or b""), uri)
+            keys.append(session.ask("C_GenerateKey", lambda it: objects.make_hmac(it, uri, stays=False)))
+            aes, hmac = keys
+            handles = objects.Handles(aes.handle, hmac.handle, uri.id or b"", generation=session.generation)
+            return probed(self._sessions, handles, uri)
         except Misuse:
             return None
         finally:
             for key in keys:
-                self._ask("C_DestroyObject", key.destroy)
+                destroy(session, key)
 
-    def _made(self, session: Any, uri: TokenUri, makers: tuple[Callable[[Any, TokenUri], Any], ...]) -> None:
+    def _made(self, session: LibrarySession, uri: TokenUri, makers: tuple[Callable[..., Any], ...]) -> None:
         """Make keys until they wrap. Nothing is left of keys that do not."""
         made: list[Any] = []
         try:
             for make in makers:
-                new = self._ask("C_GenerateKey", partial(make, session, uri))
+                new = session.ask("C_GenerateKey", partial(make, uri=uri))
                 made += new if isinstance(new, tuple) else (new,)
                 self._sessions.handles.clear()
                 try:
@@ -117,16 +119,22 @@ class TokenKeys:
         except BaseException:
             self._sessions.handles.clear()
             for key in made:
-                self._discard(key)
+                discard(session, key)
             raise
 
-    def _discard(self, key: Any) -> None:
-        """Destroy a key, if it is there: in NSS a secret key takes the place of another of its id."""
-        try:
-            self._ask("C_DestroyObject", key.destroy)
-        except Exception as error:
-            if verdict(error) is not Verdict.LOGIN:
-                raise
+
+def destroy(session: LibrarySession, key: Any) -> None:
+    """Destroy a key that was found or made in this session."""
+    session.ask("C_DestroyObject", lambda _: key.destroy())
+
+
+def discard(session: LibrarySession, key: Any) -> None:
+    """Destroy a key, if it is there: in NSS a secret key takes the place of another of its id."""
+    try:
+        destroy(session, key)
+    except Exception as error:
+        if verdict(error) is not Verdict.LOGIN:
+            raise
 
 
 def kinds() -> tuple[tuple[Any, str], ...]:

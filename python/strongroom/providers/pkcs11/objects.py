@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class Handles:
     """Handles of the AES key and, where there is one, of the HMAC key beside it; and the id that both have.
 
-    With `rsa` they are those of a private key and of its public key.
+    With `rsa` they are those of a private key and of its public key. They are good in the `generation` of the module's state in
+    which they were found: in another, other keys may have them.
     """
 
     aes: int
     hmac: int | None
     id: bytes
     rsa: bool = False
+    generation: int = -1
 
     @property
     def pair(self) -> tuple[int, int | None]:

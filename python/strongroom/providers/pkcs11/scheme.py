@@ -42,7 +42,7 @@ def probed(sessions: Sessions, keys: Handles, uri: TokenUri) -> Scheme:
 
 def round_trip(sessions: Sessions, keys: Handles, scheme: Scheme) -> bool:
     """Whether a random key comes back as it was."""
-    with sessions.one() as session:
+    with sessions.one(keys) as session:
         return session.round_trip(scheme.name, keys.pair, deadline=patience.CALL, token_nonce=scheme.token_nonce)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strongroom.errors import ProviderUnavailable, StrongroomError, TokenFault
 from strongroom.providers.pkcs11 import patience
@@ -16,12 +16,47 @@ from strongroom.providers.pkcs11.login import called, chosen, log_in, serial_of
 from strongroom.providers.pkcs11.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from strongroom.crypto import HsmSession
     from strongroom.providers.pkcs11.module import Module
     from strongroom.providers.pkcs11.objects import Handles
     from strongroom.providers.pkcs11.uri import TokenUri
+
+Result = TypeVar("Result")
+
+
+class LibrarySession:
+    """A session of python-pkcs11, whose calls have a deadline, and are made in the module's state that it was opened in.
+
+    In another its handle may be that of another session, in which a thread works that knows nothing of it.
+    """
+
+    def __init__(self, module: Module, generation: int, token: Any, *, read_write: bool) -> None:
+        self._module = module
+        self.generation = generation
+        self._session = self._asked("C_OpenSession", lambda: token.open(rw=read_write))
+
+    def ask(self, what: str, work: Callable[[Any], Result]) -> Result:
+        """What `work` makes of the session. Raises TokenFault at the deadline, or once the state was ended."""
+        return self._asked(what, lambda: work(self._session))
+
+    def close(self) -> None:
+        """Close it, if its state has not ended, which closed it."""
+        try:
+            self._asked("C_CloseSession", self._session.close)
+        except TokenFault as error:
+            if error.ckr != NOT_INITIALIZED:
+                raise
+
+    def _asked(self, what: str, work: Callable[[], Result]) -> Result:
+        def in_this_state() -> Result:
+            # looked at from inside: nobody ends the state until this is through
+            if self._module.generation != self.generation:
+                raise TokenFault("the module's state was ended meanwhile", "returned", NOT_INITIALIZED)
+            return work()
+
+        return self._module.ask(what, in_this_state)
 
 
 class Sessions:
@@ -64,14 +99,19 @@ class Sessions:
         self._anchor, self._generation = anchor, self.module.generation
 
     @contextmanager
-    def one(self) -> Iterator[HsmSession]:
-        """A session for one thing. It goes back only if nothing failed in it. Raises ProviderUnavailable where all are taken."""
+    def one(self, keys: Handles) -> Iterator[HsmSession]:
+        """A session for one thing to be done with these keys. It goes back only if nothing failed in it.
+
+        Raises ProviderUnavailable where all are taken, and TokenFault where the keys have to be looked for again.
+        """
         if not self._places.take(patience.TRYING):
             raise ProviderUnavailable(f"all sessions with the token {called(self.uri)} are taken")
         try:
             with self.lock:
                 self.ready()
                 generation = self._generation
+                if keys.generation != generation:
+                    raise TokenFault("the key was found in a state that was ended", "returned", NO_SUCH_OBJECT)
                 session = self._idle.pop() if self._idle else self._opened()
             try:
                 yield session
@@ -88,12 +128,11 @@ class Sessions:
             self._places.give_back()
 
     @contextmanager
-    def library(self, *, read_write: bool = False) -> Iterator[Any]:
+    def library(self, *, read_write: bool = False) -> Iterator[LibrarySession]:
         """A session of python-pkcs11. It was opened without a PIN, so closing it logs nobody out."""
         with self.lock:
             self.ready()
-            generation = self._generation
-        session = self.module.ask("C_OpenSession", lambda: self._token.open(rw=read_write))
+            session = LibrarySession(self.module, self._generation, self._token, read_write=read_write)
         hangs = False
         try:
             yield session
@@ -101,14 +140,14 @@ class Sessions:
             hangs = verdict(error) is Verdict.LATE
             raise
         finally:
-            # a call that hangs would hang its end as well, and after a new beginning the handle may be another session's
-            if not hangs and self.module.generation == generation:
-                self.module.ask("C_CloseSession", session.close)
+            # a call that hangs would hang its end as well
+            if not hangs:
+                session.close()
 
     def begin_anew(self) -> None:
-        """End the module's state and begin it anew, unless somebody else has."""
+        """End the module's state and begin it anew, unless somebody else has since we logged in."""
         with self.lock:
-            seen = self.module.generation
+            seen = self._generation if self._anchor is not None else self.module.generation
             self._drop()
             self.module.renew(seen)
 
@@ -141,3 +180,4 @@ class Sessions:
 
 
 MOST_SESSIONS = 8
+NO_SUCH_OBJECT, NOT_INITIALIZED = 0x082, 0x190

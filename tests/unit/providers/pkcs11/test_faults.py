@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from strongroom.crypto import HsmSession
 from strongroom.errors import (
     BadPassphrase,
     KeyNotFound,
@@ -19,9 +21,10 @@ from strongroom.errors import (
     StrongroomError,
     TokenFault,
 )
-from strongroom.providers.pkcs11 import patience, scheme
+from strongroom.providers.pkcs11 import TokenUri, connected, destroy_key, patience, scheme
 from strongroom.providers.pkcs11.faults import TABLE, Verdict, verdict
 from strongroom.providers.pkcs11.module import module
+from strongroom.providers.pkcs11.objects import Handles
 from tokens import PIN, SO_PIN, Proxy, SoftHsm, Token, TokenRoom, in_child, make_token_room, pin_file, run, unique
 
 ONCE_MENDED = [0x30, 0x32, 0xE0, 0xE1, 0x90, 0x91, 0xB0, 0xB3, 0x60, 0x82, 0x101, 0x190, 0x5, 0x6, 0x7, 0x80000001]
@@ -342,3 +345,39 @@ def outcome(work) -> str:  # type: ignore[no-untyped-def] # anything that can be
     except StrongroomError as error:
         return type(error).__name__
     return "fine"
+
+
+def test_what_was_found_in_a_state_that_was_ended_is_not_used_in_the_next(soft_token: Token) -> None:
+    """Handles are counted anew there, and may be those of other keys and of other sessions."""
+    wanted = TokenUri.parse(soft_token.uri(unique("ended")))
+    with connected(wanted) as connection:
+        uri = connection.make(wanted)
+        sessions, keys = connection._sessions, connection._keys
+        before = keys.found(uri)
+        with sessions.library() as session:
+            sessions.module.renew(sessions.module.generation)
+            with pytest.raises(TokenFault, match="ended"):
+                session.ask("C_FindObjects", lambda it: list(it.get_objects({})))
+        with pytest.raises(TokenFault, match="ended"), sessions.one(before):
+            pass
+        assert connection.use(uri, lambda _session, found: found.generation) == before.generation + 1
+        destroy_key(uri)
+
+
+def test_many_who_meet_a_state_that_was_ended_begin_it_anew_once(soft_token: Token) -> None:
+    wanted = TokenUri.parse(soft_token.uri(unique("once")))
+    with connected(wanted) as connection:
+        uri = connection.make(wanted)
+        scheme = connection.scheme(uri).name
+        begun = connection._sessions.module
+
+        def trip(session: HsmSession, keys: Handles) -> bool:
+            return session.round_trip(scheme, keys.pair, deadline=patience.CALL)
+
+        for _ in range(5):
+            seen = begun.generation
+            begun.renew(seen)
+            with ThreadPoolExecutor(8) as pool:
+                assert all(pool.map(lambda _: connection.use(uri, trip), range(16)))
+            assert begun.generation == seen + 1
+        destroy_key(uri)

@@ -44,7 +44,8 @@ def keys_in(token: Token) -> int:
     named = TokenUri.parse(place_of(token))
     with connected(named) as connection, connection._sessions.library() as session:
         wanted = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: KeyType.AES}
-        return sum(key.label.startswith("strongroom/") for key in session.get_objects(wanted))
+        look = session.ask("C_FindObjects", lambda it: [key.label for key in it.get_objects(wanted)])
+        return sum(label.startswith("strongroom/") for label in look)
 
 
 @pytest.fixture
