@@ -13,6 +13,7 @@ StrongroomError
 ├── AuditTampered             something in an audit log is not what was written to it
 ├── AccessDenied              policy said no, or said nothing
 ├── KeyNotFound               no key at hand opens this
+│   └── ClassNotFound         no such data class in this room
 ├── KeyStateForbids           the key version's lifecycle state does not allow it
 ├── KeyChanged                the key was rotated by someone else meanwhile
 ├── KeyUnavailable            the key was in this process and is no more (closed room, fork)
@@ -135,11 +136,17 @@ class AccessDenied(StrongroomError):
 
 
 class KeyNotFound(StrongroomError):
-    """No key at hand opens this message, or there is no key or class of that name."""
+    """No key at hand opens this message, or there is no key of that name."""
 
     code = "key.not-found"
     exit_code = 10
     http_status = 404
+
+
+class ClassNotFound(KeyNotFound):
+    """The room has no data class of that name."""
+
+    code = "class.not-found"
 
 
 class KeyStateForbids(StrongroomError):

@@ -39,7 +39,7 @@ def test_a_room_that_is_metered(room: MadeRoom) -> None:
     assert value(meter, "strongroom_data_keys_total", data_class="default", version="1", action="generate-dek") == 1
     assert value(meter, "strongroom_messages_total", data_class="default", version="1", outcome="closed") == 2
     assert value(meter, "strongroom_bytes_total", data_class="default", version="1", outcome="closed") > 5
-    failed = {"data_class": "", "action": "generate-dek", "outcome": "key.not-found"}
+    failed = {"data_class": "", "action": "generate-dek", "outcome": "class.not-found"}
     assert value(meter, "strongroom_failures_total", **failed) == 1
     assert 'strongroom_key_versions{data_class="default",state="ACTIVE"} 2.0' in text
     assert 'strongroom_cache{what="misses"} 2.0' in text

@@ -77,6 +77,7 @@ REPORT_IT = "please report it; STRONGROOM_DEBUG=1 shows where it happened"
 NEXT_STEPS = {
     "room.not-found": "make one with `strongroom init`, or name it with --home",
     "room.exists": "it is left as it is; name another place with --home",
+    "class.not-found": "`strongroom classes list` shows what there is, and `strongroom classes create` makes one",
     "key.not-found": "`strongroom why FILE` shows which key it needs",
     "key.state": "`strongroom keys show KEY_ID` tells how it came to that",
     "authentication": "the data, its context or its key is not what it was encrypted with; nothing was written",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strongroom.audit import Event, KeyStateChanged, Who
 from strongroom.crypto import AesWrappingKey
-from strongroom.errors import InternalError, KeyNotFound, KeyStateForbids, LimitExceeded
+from strongroom.errors import ClassNotFound, InternalError, KeyNotFound, KeyStateForbids, LimitExceeded
 from strongroom.keys import IN_TOKEN, Asker, Edge, Move, edge, is_over, kek_binding
 from strongroom.keyservice.supply import Supply
 from strongroom.keystore import Change, HistoryRecord, KeyRecord, OutboxEntry, Snapshot, VersionRecord
@@ -45,11 +45,11 @@ class Draft:
     gone: list[tuple[TokenKek, str | None]] = field(default_factory=list)
 
     def data_class(self, name: str) -> DataClass:
-        """The class `name`. Raises KeyNotFound."""
+        """The class `name`. Raises ClassNotFound."""
         if name in self.classes:
             return self.classes[name]
         if self.before is None:
-            raise KeyNotFound(f"this room has no data class {name!r}")
+            raise ClassNotFound(f"this room has no data class {name!r}")
         return self.before.data_class(name)
 
     def key(self, key_id: str) -> KeyRecord:

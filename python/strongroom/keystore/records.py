@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from strongroom.errors import KeyNotFound
+from strongroom.errors import ClassNotFound, KeyNotFound
 from strongroom.keys import IN_TOKEN, TokenKek, scope_from
 from strongroom.model import Description, Key, KeyState, KeyVersion
 
@@ -189,11 +189,11 @@ class Snapshot:
     unsent: bool = False
 
     def data_class(self, name: str) -> DataClass:
-        """The class `name`. Raises KeyNotFound."""
+        """The class `name`. Raises ClassNotFound."""
         try:
             return self.classes[name]
         except KeyError:
-            raise KeyNotFound(f"this room has no data class {name!r}") from None
+            raise ClassNotFound(f"this room has no data class {name!r}") from None
 
     def key(self, key_id: str) -> KeyRecord:
         """The key `key_id`. Raises KeyNotFound."""

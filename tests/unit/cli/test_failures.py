@@ -17,6 +17,7 @@ TABLE = {
     errors.StrongroomError: 1,
     errors.Misuse: 2,
     errors.KeyNotFound: 10,
+    errors.ClassNotFound: 10,
     errors.RoomLocked: 11,
     errors.BadPassphrase: 12,
     errors.AccessDenied: 13,
