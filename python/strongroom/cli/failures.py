@@ -88,7 +88,7 @@ NEXT_STEPS = {
 }
 
 OS_NEXT_STEPS = {
-    errno.ENOSPC: "free some space and run again; nothing was left behind",
+    errno.ENOSPC: "free some space and run again; no half of a file was left behind",
     errno.EDQUOT: "your quota is used up; free some space and run again",
     errno.EFBIG: "the file system or `ulimit -f` does not allow a file of this size",
     errno.EROFS: "choose a place that can be written",
