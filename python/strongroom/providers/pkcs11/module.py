@@ -25,25 +25,34 @@ Result = TypeVar("Result")
 
 
 class Module:
-    """One module. `generation` counts how often its state was ended: handles of an earlier one mean nothing."""
+    """One module, and its state in this process, which may be ended and begun anew."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.generation = 0
         self._patience = patience.Patience()
         self._lock = threading.Lock()
-        self._door = self._opened()
+        self._state = (0, self._opened())
         self._library = self.ask("dlopen", self._loaded)
 
     @property
+    def state(self) -> tuple[int, HsmModule]:
+        """How often the state was ended, and Rust's side of the present one, as one: handles of an earlier one mean nothing."""
+        return self._state
+
+    @property
+    def generation(self) -> int:
+        """How often the state was ended."""
+        return self._state[0]
+
+    @property
     def door(self) -> HsmModule:
-        """Rust's side of it."""
-        return self._door
+        """Rust's side of the present state."""
+        return self._state[1]
 
     @property
     def idle(self) -> bool:
         """Whether no call is inside, not even one that was given up."""
-        return self._patience.idle and self._door.idle
+        return self._patience.idle and self.door.idle
 
     def ask(self, what: str, work: Callable[[], Result]) -> Result:
         """Call into python-pkcs11, with a deadline."""
@@ -63,17 +72,17 @@ class Module:
         Raises TokenFault while calls are inside: to end it under them would be undefined.
         """
         with self._lock:
-            if self.generation != seen:
+            generation, door = self._state
+            if generation != seen:
                 return
             with self._patience.alone():
                 try:
-                    self._door.finalize(deadline=patience.CALL)
+                    door.finalize(deadline=patience.CALL)
                 except TokenFault as error:
                     # it is what shall be ended that may be broken
                     if verdict(error) is Verdict.LATE:
                         raise
-                self._door = self._opened()
-                self.generation += 1
+                self._state = (generation + 1, self._opened())
 
     def _opened(self) -> HsmModule:
         return HsmModule(self.path, deadline=patience.CALL, reserved=reserved(self.path))

@@ -70,6 +70,7 @@ class Sessions:
         """Of keys, good in all sessions. Used under the lock, after `ready`."""
         self._places = Turns(MOST_SESSIONS)
         self._generation = -1
+        self._door = module.door
         self._token: Any = None
         self._anchor: HsmSession | None = None
         self._idle: list[HsmSession] = []
@@ -86,17 +87,19 @@ class Sessions:
 
     def ready(self) -> None:
         """Be logged in, in the module's present state. Called under the lock."""
-        if self._generation == self.module.generation and self._anchor is not None:
+        # as one, and before all else: whoever ends the state meanwhile ends what is begun here
+        generation, door = self.module.state
+        if self._generation == generation and self._anchor is not None:
             return
         self._drop()
-        self._token = chosen(self.module, self.uri)
+        self._token, self._door = chosen(self.module, self.uri), door
         anchor = self._opened()
         try:
             log_in(anchor, self._token, self.uri, self.module)
         except BaseException:
             anchor.abandon()
             raise
-        self._anchor, self._generation = anchor, self.module.generation
+        self._anchor, self._generation = anchor, generation
 
     @contextmanager
     def one(self, keys: Handles) -> Iterator[HsmSession]:
@@ -169,7 +172,7 @@ class Sessions:
                 continue
 
     def _opened(self) -> HsmSession:
-        return self.module.door.open_session(self._token.slot.slot_id, deadline=patience.CALL)
+        return self._door.open_session(self._token.slot.slot_id, deadline=patience.CALL)
 
     def _drop(self) -> None:
         """Let go of sessions and handles that may mean nothing any more."""
