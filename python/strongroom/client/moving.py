@@ -76,10 +76,10 @@ class MovingKeys:
         """Materials for so many messages of so many bytes in all, with class and context of this header."""
         stored = own_context(like)
         left_out = {key: value for key, value in (self.context or {}).items() if key not in stored}
-        current = self._current_key(like)
+        data_class, current = class_of(like), self._current_key(like)
         materials = self.materials.for_moving(
             self.request,
-            class_of(like),
+            data_class,
             stored | left_out,
             to=current,
             suite=self.to_suite,
@@ -87,7 +87,7 @@ class MovingKeys:
             messages=messages,
             size=plaintext_bytes,
         )
-        self.ways.add((class_of(like), key_name(like), current), messages, plaintext_bytes)
+        self.ways.add((data_class, key_name(like), current), messages, plaintext_bytes)
         return materials
 
     def decryption(self, header: Header, message_bytes: int = 0, messages: int = 1) -> DecryptionMaterials:

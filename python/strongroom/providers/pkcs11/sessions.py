@@ -162,9 +162,8 @@ class Sessions:
     def close(self) -> None:
         """Close every session of ours. The login ends with the last of this process."""
         with self.lock:
-            sessions, self._idle, anchor, self._anchor = self._idle, [], self._anchor, None
-            self._generation = -1
-        for session in [*sessions, *([anchor] if anchor is not None else [])]:
+            sessions = self._let_go()
+        for session in sessions:
             try:
                 session.close(deadline=patience.CALL)
             except StrongroomError:
@@ -175,11 +174,15 @@ class Sessions:
         return self._door.open_session(self._token.slot.slot_id, deadline=patience.CALL)
 
     def _drop(self) -> None:
-        """Let go of sessions and handles that may mean nothing any more."""
-        for session in (*self._idle, *([self._anchor] if self._anchor is not None else [])):
+        for session in self._let_go():
             session.abandon()
+
+    def _let_go(self) -> list[HsmSession]:
+        """Forget sessions and handles, which may mean nothing any more; the sessions, for whoever ends them, the anchor last."""
+        sessions = [*self._idle, *([self._anchor] if self._anchor is not None else [])]
         self._idle, self._anchor, self._generation = [], None, -1
         self.handles.clear()
+        return sessions
 
 
 MOST_SESSIONS = 8
