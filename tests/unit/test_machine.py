@@ -32,6 +32,23 @@ def test_the_build_names_its_cryptographic_module() -> None:
     assert (facts["fips_mode"], facts["self_test"]) == ("on" if IS_FIPS else "off", "passed")
 
 
+PROCESSORS = """
+import os, time
+from strongroom.crypto import Control
+every = os.sched_getaffinity(0)
+assert Control().workers <= len(every)
+os.sched_setaffinity(0, {min(every)})
+end = time.monotonic() + 10
+while Control().workers > 1 and time.monotonic() < end:
+    time.sleep(0.05)
+assert Control().workers == 1
+"""
+
+
+def test_fewer_processors_are_noticed_soon() -> None:
+    subprocess.run([sys.executable, "-c", PROCESSORS], check=True)
+
+
 def test_memory_status_counts_the_pages_of_keys() -> None:
     before = memory_status()
     # more than fit the pages that earlier tests left free

@@ -93,26 +93,16 @@ pub(crate) fn with_control<T>(
     given: Option<&Control>,
     job: impl FnOnce(&pipeline::Control<'_>) -> Result<T>,
 ) -> Result<T> {
-    with_workers(given, available_workers, job)
-}
-
-/// The same, for whoever knows how many processors there are: counting them takes longer than a small read.
-pub(crate) fn with_workers<T>(
-    given: Option<&Control>,
-    workers: impl FnOnce() -> usize,
-    job: impl FnOnce(&pipeline::Control<'_>) -> Result<T>,
-) -> Result<T> {
     let own = Progress::default();
     let (workers, progress) = match given {
         Some(control) => (control.workers, &*control.progress),
-        None => (workers(), &own),
+        None => (available_workers(), &own),
     };
     let signals = Signals { start: Instant::now(), looked: AtomicU64::new(0) };
     job(&pipeline::Control { workers, progress, poll: &|| signals.look() })
 }
 
-/// Runs a job that is over before a thread could start or a signal be noticed. Counting processors alone would take
-/// several times as long.
+/// Runs a job that is over before a thread could start or a signal be noticed.
 pub(crate) fn at_once<T>(
     given: Option<&Control>,
     job: impl FnOnce(&pipeline::Control<'_>) -> Result<T>,

@@ -14,7 +14,7 @@ use strongroom_core::pipeline::available_workers;
 use strongroom_core::primitives::output::Output;
 
 use crate::buffer::{Borrowed, NewBytes};
-use crate::control::{Control, with_control, with_workers};
+use crate::control::{Control, with_control};
 use crate::error::to_py;
 use crate::header::{Caps, Header, caps};
 use crate::materials::{DecryptionMaterials, EncryptionMaterials};
@@ -146,7 +146,6 @@ impl MessageFile {
 #[pyclass(frozen, module = "strongroom.crypto")]
 pub(crate) struct RangedReader {
     ranged: ranged::Ranged,
-    workers: usize,
 }
 
 #[pymethods]
@@ -169,7 +168,7 @@ impl RangedReader {
             }
         };
         let ranged = py.detach(open).map_err(to_py)?;
-        Ok(RangedReader { ranged, workers: available_workers() })
+        Ok(RangedReader { ranged })
     }
 
     /// Bytes of the plaintext, authenticated.
@@ -228,7 +227,7 @@ impl RangedReader {
         out: Output<'_>,
         control: Option<&Control>,
     ) -> PyResult<usize> {
-        let read = || with_workers(control, || self.workers, |control| self.ranged.read_at(at, out, control));
+        let read = || with_control(control, |control| self.ranged.read_at(at, out, control));
         py.detach(read).map_err(to_py)
     }
 }
@@ -239,7 +238,6 @@ pub(crate) struct MessageWriter {
     writer: Mutex<Option<job::Writer>>,
     /// The thread that has it locked.
     user: Mutex<Option<ThreadId>>,
-    workers: usize,
 }
 
 #[pymethods]
@@ -247,14 +245,9 @@ impl MessageWriter {
     #[new]
     #[pyo3(signature = (materials, target, *, force = false))]
     fn new(materials: &EncryptionMaterials, target: PathBuf, force: bool) -> PyResult<Self> {
-        let workers = available_workers();
         let writer = AtomicFile::create(&target, replace(force))
-            .and_then(|target| job::Writer::new(materials.0.clone(), target, workers));
-        Ok(MessageWriter {
-            writer: Mutex::new(Some(writer.map_err(to_py)?)),
-            user: Mutex::default(),
-            workers,
-        })
+            .and_then(|target| job::Writer::new(materials.0.clone(), target, available_workers()));
+        Ok(MessageWriter { writer: Mutex::new(Some(writer.map_err(to_py)?)), user: Mutex::default() })
     }
 
     #[pyo3(signature = (plaintext, control = None))]
@@ -268,7 +261,7 @@ impl MessageWriter {
         let write = |held: &mut Option<job::Writer>| {
             let mut writer = held.take().ok_or_else(closed)?;
             // a writer that failed is not put back: what it has written is not a message
-            with_workers(control, || self.workers, |control| writer.write(plaintext.bytes(), control))?;
+            with_control(control, |control| writer.write(plaintext.bytes(), control))?;
             *held = Some(writer);
             Ok(plaintext.len())
         };

@@ -241,7 +241,7 @@ fn run_bytes(total: usize, workers: usize) -> usize {
 }
 
 const WORTH_A_THREAD: usize = 4 << 20;
-const RUNS_PER_WORKER: usize = 8;
+const RUNS_PER_WORKER: usize = 16;
 
 #[derive(Clone, Copy)]
 enum Side {

@@ -24,7 +24,7 @@ pub use footer::SIGNED_FOOTER_LEN;
 pub use header::{Caps, Content, Header, Outline};
 pub use id::{MessageId, MessageIds};
 pub use layout::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Grid, Run, body_len, frame_count};
-pub(crate) use layout::{MAX_FRAMES, frames_per_run};
+pub(crate) use layout::{FRAME_HEAD, MAX_FRAMES, frames_per_run};
 pub use materials::{DecryptionMaterials, EncryptionMaterials, public_key_value};
 pub use open::Opener;
 pub(crate) use open::UNFRAMED_HEAD;

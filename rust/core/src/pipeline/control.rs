@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use rustix::time::ClockId;
+
 use crate::error::{Error, Result};
 
 /// Shared between the threads of a job and whoever watches it.
@@ -74,6 +76,22 @@ impl Control<'_> {
 }
 
 /// How many threads this process may run at once, by affinity and control group.
+///
+/// Counting reads several files of the kernel, for longer than 64 KiB are under a cipher, so a count serves for a second.
 pub fn available_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    static KNOWN: AtomicU64 = AtomicU64::new(0);
+    // the second of the count, and the count, which is never 0
+    let second = rustix::time::clock_gettime(ClockId::MonotonicCoarse).tv_sec.cast_unsigned() << COUNT_BITS;
+    let known = KNOWN.load(Ordering::Relaxed);
+    let (counted, count) = (known & !COUNT_MASK, known & COUNT_MASK);
+    if count > 0 && counted == second {
+        #[expect(clippy::cast_possible_truncation, reason = "it was a usize")]
+        return count as usize;
+    }
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    KNOWN.store(second | (count as u64).min(COUNT_MASK), Ordering::Relaxed);
+    count
 }
+
+const COUNT_BITS: u32 = 20;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
