@@ -59,6 +59,8 @@ class TokenKeys:
     def make(self, uri: TokenUri, *, rsa: bool) -> None:
         """Make the key, and the one beside it where the scheme wants it; RSA keys where none wraps otherwise, and they may be."""
         with self._sessions.library(read_write=True) as session:
+            # with an id that nobody else has: what a try left behind that could not clear up
+            self._remove(session, uri)
             session.ask("C_FindObjects", lambda it: objects.check_absent(it, uri))
             try:
                 self._made(session, uri, (objects.make_aes, objects.make_hmac))
@@ -69,16 +71,20 @@ class TokenKeys:
 
     def destroy(self, uri: TokenUri) -> None:
         """Destroy the key, and what is beside it."""
-        self._sessions.handles.clear()
-        destroyed = 0
         with self._sessions.library(read_write=True) as session:
-            for kind, suffix in kinds():
-                look = partial(objects.search, uri=uri, kind=kind, suffix=suffix)
-                for key in session.ask("C_FindObjects", look):
-                    destroy(session, key)
-                    destroyed += 1
-        if not destroyed:
-            raise KeyNotFound(f"the token has no key {objects.name_of(uri)}")
+            if not self._remove(session, uri):
+                raise KeyNotFound(f"the token has no key {objects.name_of(uri)}")
+
+    def _remove(self, session: LibrarySession, uri: TokenUri) -> int:
+        """Destroy what there is of the key, and say of how many objects it was."""
+        self._sessions.handles.clear()
+        removed = 0
+        for kind, suffix in kinds():
+            look = partial(objects.search, uri=uri, kind=kind, suffix=suffix)
+            for key in session.ask("C_FindObjects", look):
+                destroy(session, key)
+                removed += 1
+        return removed
 
     def passing_scheme(self, session: LibrarySession) -> Scheme | None:
         """How a key wraps that lives as long as `session`; None if it does not."""

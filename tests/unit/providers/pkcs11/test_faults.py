@@ -57,6 +57,18 @@ def test_what_happens_once_is_mended(root, proxy: Proxy, call: str, code: int) -
     assert root.degraded == ()
 
 
+def test_a_key_whose_making_was_interrupted_is_made_again(
+    proxy: Proxy, soft_token: Token, state: Path, tmp_path: Path
+) -> None:
+    """The module ends before the new key could be tried, and before it could be taken away."""
+    before = len(objects_of(soft_token))
+    proxy.does("C_EncryptInit 0x190 1", "C_DestroyObject 0x190 1")
+    room = make_token_room(tmp_path, soft_token.uri(unique("root"), module=proxy.module))
+    assert proxy.calls("C_DestroyObject") == 2
+    room.open().close()
+    assert len(objects_of(soft_token)) == before + 1
+
+
 @pytest.mark.parametrize("code", [0x30, 0x32, 0xE0, 0x101, 0xB3, 0x190], ids=hex)
 def test_what_stays_wrong_is_unavailable(root, proxy: Proxy, code: int) -> None:
     proxy.does(f"C_DecryptInit {code:#x}")
