@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from strongroom.audit import AuditLog, Denied, Event, Tree, Verifier, Who, entries
 from strongroom.audit.checkpoint import EMPTY
@@ -80,7 +81,7 @@ def writers(folder: Path, options: argparse.Namespace) -> dict[str, object]:
             rows.setdefault(f"{count} writers", []).append(recorded(folder / f"log-{count}", count, options.seconds))
     rates = {name: [len(waits) / options.seconds for waits in rounds] for name, rounds in rows.items()}
     floor = rates["bare append + fdatasync"]
-    report = {}
+    report: dict[str, Any] = {}
     for name, rounds in rows.items():
         waits = sorted(wait for waits in rounds for wait in waits)
         report[name] = {

@@ -84,7 +84,7 @@ def seconds_of_census(folder: Path, files: int) -> float:
 
 def seconds_of_floor(folder: Path, workers: int) -> float:
     """One look at every file by a program that does nothing with them."""
-    command = ["target/release/floor", folder, str(workers)]
+    command = ["target/release/floor", str(folder), str(workers)]
     _, seconds = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(seconds)
 

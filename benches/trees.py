@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import strongroom
 from strongroom import crypto
@@ -88,7 +88,7 @@ def rows(folder: Path, files: int) -> list[Row]:
     ]
 
 
-def measured(folder: Path, files: int, rounds: int) -> Iterator[dict[str, object]]:
+def measured(folder: Path, files: int, rounds: int) -> Iterator[dict[str, Any]]:
     """Rows with medians, and ratios to the `cp` of the same round."""
     samples: dict[str, list[float]] = defaultdict(list)
     named = rows(folder, files)
@@ -101,7 +101,7 @@ def measured(folder: Path, files: int, rounds: int) -> Iterator[dict[str, object
     print(f"{'':28} {'seconds':>8} {'µs/file':>8} {'of cp+sync':>11}  spread")
     for name, times in samples.items():
         ratios = [mine / base for mine, base in zip(times, samples[BASE], strict=True)]
-        row = {
+        row: dict[str, Any] = {
             "path": name,
             "files": files,
             "seconds": statistics.median(times),

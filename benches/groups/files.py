@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from strongroom import crypto
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from benches.harness.run import Scope
+    from benches.peers.command import Command
     from benches.peers.file import FilePeer
 
     Make = Callable[[Path], FilePeer]
+    Peer = TypeVar("Peer", FilePeer, Command)
 
 SIZE = 1 << 30
 FRAME = 64 << 10
@@ -61,7 +63,7 @@ def on_disk(scope: Scope, name: str, folder: Path, sides: list[str]) -> Iterator
         yield Group(f"{name}/{side}", "bytes", SIZE, copier.name, rows, rounds=scope.rounds, once=True)
 
 
-def available(scope: Scope, folder: Path, makes: Iterable[Make]) -> Iterator[FilePeer]:
+def available(scope: Scope, folder: Path, makes: Iterable[Callable[[Path], Peer]]) -> Iterator[Peer]:
     """The peers that are asked for and installed."""
     for make in makes:
         name = make.__module__.rsplit(".", 1)[-1]
@@ -104,7 +106,8 @@ def on_files(module: ModuleType) -> Make:
     """A program from a file into a file."""
 
     def make(folder: Path) -> FilePeer:
-        return module.peer(folder).on_files()
+        command: Command = module.peer(folder)
+        return command.on_files()
 
     make.__module__ = module.__name__
     return make

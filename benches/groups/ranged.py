@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import crypto
-from strongroom.client.fileobj import buffered
+from strongroom.client.fileobj import MessageReader, buffered
 
 from benches.groups import ours
 from benches.harness.row import Group, Row, calls, clocked
@@ -57,13 +57,15 @@ def at_random(scope: Scope, name: str, folder: Path, size: int) -> Group:
             file_object.seek(place)
             file_object.read(PART)
 
+    raw = file_object.raw
+    assert isinstance(raw, MessageReader)
+
     def pread() -> None:
-        raw = file_object.raw
         for place in places:
             raw.pread(PART, place)
 
     file_object.seek(places[1])
-    if file_object.read(PART) != bytes(PART) or file_object.raw.pread(PART, places[2]) != bytes(PART):
+    if file_object.read(PART) != bytes(PART) or raw.pread(PART, places[2]) != bytes(PART):
         raise AssertionError("we do not give back what we were given")
     rows = [
         Row("floor", "floor", clocked(lambda: crypto.bench_ranged(message, FRAME, READS))),

@@ -21,7 +21,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strongroom.crypto import RootKey
 from strongroom.providers.pkcs11 import TokenUri, connected, destroy_key
@@ -73,7 +73,7 @@ def main() -> None:
     sys.exit(any(row["ratio"] < AIM for row in rows if row["way"] == "crate"))
 
 
-def measured(kind: str, sessions: list[int], rounds: int, seconds: float) -> Iterator[dict[str, object]]:
+def measured(kind: str, sessions: list[int], rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
     """A row for each way and number of sessions."""
     with tempfile.TemporaryDirectory(prefix="bench-hsm-") as folder, at_a_token(kind, Path(folder)) as place:
         ways = dict(zip(WAYS, (bare(Path(folder)), crate(), binding), strict=True))
@@ -93,7 +93,7 @@ def measured(kind: str, sessions: list[int], rounds: int, seconds: float) -> Ite
 
 def row(
     kind: str, count: int, way: str, rates: dict[str, list[float]], costs: dict[str, list[float]]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     ratio = statistics.median(ours / theirs for ours, theirs in zip(rates[way], rates[WAYS[0]], strict=True))
     found = {
         "token": kind,

@@ -96,10 +96,12 @@ def over_messages(name: str, client: Any, share: float, **keys: object) -> Messa
     """A call for each."""
 
     def seal(plaintext: bytes) -> bytes:
-        return client.encrypt(source=plaintext, algorithm=suite(), **keys)[0]
+        message: bytes = client.encrypt(source=plaintext, algorithm=suite(), **keys)[0]
+        return message
 
     def unseal(message: bytes) -> bytes:
-        return client.decrypt(source=io.BytesIO(message), **keys)[0]
+        plaintext: bytes = client.decrypt(source=io.BytesIO(message), **keys)[0]
+        return plaintext
 
     return MessagePeer(name, seal, unseal, share)
 

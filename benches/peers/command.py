@@ -11,6 +11,7 @@ from benches.harness.row import Unavailable
 from benches.peers.file import FilePeer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -32,7 +33,7 @@ class Command:
         return FilePeer(self.name, redirected(self.seal), redirected(self.open), self.share, self.version)
 
 
-def redirected(arguments: tuple[str, ...]):  # type: ignore[no-untyped-def]
+def redirected(arguments: tuple[str, ...]) -> Callable[[Path, Path], None]:
     """A run of the program from one file into another."""
 
     def work(source: Path, target: Path) -> None:

@@ -17,7 +17,7 @@ def peer(folder: Path) -> Command:
     home, passphrase = folder / "gpg", folder / "gpg-passphrase"
     home.mkdir(mode=0o700, exist_ok=True)
     passphrase.write_text(secrets.token_hex())
-    base = (gpg, "--homedir", str(home), "--batch", "--quiet", "--no-tty", "--no-symkey-cache")
+    base: tuple[str, ...] = (gpg, "--homedir", str(home), "--batch", "--quiet", "--no-tty", "--no-symkey-cache")
     base += ("--pinentry-mode", "loopback", "--passphrase-file", str(passphrase))
     symmetric = ("--symmetric", "--cipher-algo", "AES256", "--compress-algo", "none", "--s2k-count", "1024")
     return Command(

@@ -30,9 +30,10 @@ SIZES = {"1 KiB": 1 << 10, "64 KiB": 1 << 16, "1 MiB": 1 << 20, "64 MiB": 1 << 2
 MANY = 1000
 
 
-@pytest.fixture(params=SIZES.values(), ids=SIZES.keys())
+@pytest.fixture(params=list(SIZES.values()), ids=list(SIZES))
 def plaintext(request: pytest.FixtureRequest) -> bytes:
-    return os.urandom(request.param)
+    size: int = request.param
+    return os.urandom(size)
 
 
 @pytest.fixture(scope="module")

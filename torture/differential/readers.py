@@ -61,10 +61,10 @@ def sdk() -> tuple[Any, Any]:
     with warnings.catch_warnings():
         # the SDK's own dependencies warn on import
         warnings.simplefilter("ignore")
-        import aws_encryption_sdk  # type: ignore[import-untyped]
-        from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders  # type: ignore[import-untyped]
-        from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig  # type: ignore[import-untyped]
-        from aws_cryptographic_material_providers.mpl.models import AesWrappingAlg, CreateRawAesKeyringInput  # type: ignore[import-untyped]
+        import aws_encryption_sdk
+        from aws_cryptographic_material_providers.mpl import AwsCryptographicMaterialProviders
+        from aws_cryptographic_material_providers.mpl.config import MaterialProvidersConfig
+        from aws_cryptographic_material_providers.mpl.models import AesWrappingAlg, CreateRawAesKeyringInput
     # it logs a traceback for each message that it refuses
     logging.getLogger("aws_encryption_sdk").setLevel(logging.CRITICAL + 1)
     policy = aws_encryption_sdk.CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT
