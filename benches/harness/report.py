@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class RowResult:
         """Seconds."""
         return statistics.median(self.seconds)
 
+    def fastest(self) -> RowResult:
+        """With the fastest sample alone."""
+        return replace(self, seconds=[min(self.seconds)])
+
 
 @dataclass(slots=True)
 class GroupResult:
@@ -45,6 +49,10 @@ class GroupResult:
 
     def _missing(self, name: str) -> RowResult:
         raise KeyError(f"{self.id} has no row {name!r}")
+
+    def fastest(self) -> GroupResult:
+        """With the fastest sample of each row."""
+        return replace(self, rows=[row.fastest() for row in self.rows])
 
     def speed(self, name: str) -> float:
         """Units a second, by the median."""
@@ -86,6 +94,10 @@ class Report:
     def group(self, group_id: str) -> GroupResult | None:
         """The group of that name, if it was measured."""
         return next((group for group in self.groups if group.id == group_id), None)
+
+    def fastest(self) -> Report:
+        """With the fastest sample of each row."""
+        return replace(self, groups=[group.fastest() for group in self.groups])
 
     def save(self, path: Path) -> None:
         """As JSON, with every sample."""

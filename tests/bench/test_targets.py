@@ -96,6 +96,21 @@ def test_a_planted_slowdown_fails_the_check_and_a_passing_row_passes(monkeypatch
     assert not any(found.met for found in check.check([source(0.0121)], [TARGET]))
 
 
+def test_noise_in_most_rounds_does_not_fail_the_check_and_a_slowdown_in_all_of_them_does(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(check, "ROUNDS", (3,))
+
+    def seen(ours: list[float]) -> bool:
+        monkeypatch.setattr(check, "measure", lambda *_: report(ours, [1.0, 1.1, 1.2]))
+        (found,) = check.check([], [TARGET])
+        return found.met
+
+    assert seen([1.1, 3.0, 2.9])
+    assert not seen([1.4, 1.4, 1.4])
+    assert not seen([1.2, 3.0, 2.9])
+
+
 def test_every_target_of_the_file_is_sound():
     promised = targets.load()
     assert len({(target.group, target.row, target.against, target.huge_pages) for target in promised}) == len(promised)
