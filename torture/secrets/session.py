@@ -172,9 +172,9 @@ def failures(room: strongroom.Room, home: Home) -> None:
     signed = (home.messages / "after-rotation").read_bytes()
     ways: list[Callable[[], object]] = [
         lambda: room.decrypt(message, context={"tenant": "initech"}),
-        lambda: room.decrypt(message[:-1] + b"x"),
+        lambda: room.decrypt(changed(message)),
         lambda: room.decrypt(message[:-20]),
-        lambda: room.decrypt(signed[:-1] + b"x"),
+        lambda: room.decrypt(changed(signed)),
         lambda: room.decrypt(b"\x07" + message[1:]),
         lambda: room.encrypt(b"", data_class="absent"),
         lambda: room.encrypt(b"", context={"strongroom-x": "reserved"}),
@@ -196,6 +196,11 @@ def failures(room: strongroom.Room, home: Home) -> None:
             log.error("%s: %s", type(error).__name__, "".join(shown.format()))
         else:
             raise AssertionError(f"{way} did not fail")
+
+
+def changed(message: bytes) -> bytes:
+    """With another last byte, whatever it was."""
+    return message[:-1] + bytes([message[-1] ^ 1])
 
 
 def abandoned(room: strongroom.Room, home: Home) -> None:
