@@ -81,7 +81,7 @@ def test_many(room: strongroom.Room) -> None:
     items = [os.urandom(n) for n in range(300)]
     messages = room.encrypt_many(items)
     assert room.decrypt_many(messages) == items
-    messages[7] = messages[7][:-1] + b"\0"
+    messages[7] = messages[7][:-1] + bytes([messages[7][-1] ^ 1])
     with pytest.raises(AuthenticationFailed):
         room.decrypt_many(messages)
 
