@@ -29,7 +29,8 @@ class Target:
     gate: bool = False
     """Checked at every change; the others in full runs."""
     base: str | None = None
-    """With `against_base`: what is compared is the gain over this row, and over that one."""
+    """With `against_base`: what is compared is the gain over this row, and over that one; over that one both times if this
+    row is the faster, as what was gained before is no loss."""
     against_base: str | None = None
     huge_pages: bool | None = None
     """Holds only where a process may, or may not, have huge pages."""
@@ -52,7 +53,7 @@ class Target:
         if self.base is None or self.against_base is None:
             return ratio
         return Spread.of(
-            (ours_base / ours) / (theirs_base / theirs)
+            (max(ours_base, theirs_base) / ours) / (theirs_base / theirs)
             for ours_base, ours, theirs_base, theirs in zip(
                 *(group.row(name).seconds for name in (self.base, self.row, self.against_base, self.against)),
                 strict=True,

@@ -65,6 +65,12 @@ def test_a_gain_is_compared_with_a_gain():
     assert not verdict(scaling, report([2.0], [1.0], ours2=[1.2], limit2=[0.5])).met
 
 
+def test_whoever_is_ahead_with_one_worker_needs_not_gain_as_much_but_must_stay_ahead():
+    scaling = Target("work", "ours2", "limit2", 0.95, "", base="ours", against_base="limit")
+    assert verdict(scaling, report([0.6], [1.0], ours2=[0.5], limit2=[0.5])).seen == Spread(1.0, 1.0, 1.0)
+    assert not verdict(scaling, report([0.6], [1.0], ours2=[0.55], limit2=[0.5])).met
+
+
 def test_targets_of_huge_pages_are_judged_where_they_may_be_had():
     huge, ordinary = (Target("work", "ours", "limit", 0.9, "", huge_pages=value) for value in (True, False))
     assert [found.target for found in judge([huge, ordinary], report([1.0], [1.0]))] == [huge]

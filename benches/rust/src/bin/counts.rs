@@ -13,7 +13,7 @@ use strongroom_core::error::{Error, Result};
 use strongroom_core::job::buffer::{self, Located};
 use strongroom_core::key::{DataKey, Edk};
 use strongroom_core::message::{
-    Body, Caps, DecryptionMaterials, EncryptionMaterials, Header, Opener, Outline, Run, Sealer,
+    Body, Caps, DecryptionMaterials, EncryptionMaterials, Header, Opener, Outline, Reading, Run, Sealer,
 };
 use strongroom_core::pipeline::{Control, Progress};
 use strongroom_core::primitives::output::Output;
@@ -64,7 +64,7 @@ fn frames_open(times: u32) -> Result<()> {
     let (opener, body) = sealed_run()?;
     let mut plaintext = vec![0; run(0)?.plaintext_len];
     for _ in 0..times {
-        opener.open(&run(0)?, black_box(&body), Output::from(&mut plaintext[..]))?;
+        opener.open(&run(0)?, black_box(&body), Output::from(&mut plaintext[..]), Reading::Straight)?;
         black_box(&plaintext);
     }
     Ok(())

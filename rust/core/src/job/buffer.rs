@@ -2,6 +2,7 @@
 
 use super::RUN_BYTES;
 use super::end::{HEAD, body_to_end, walk};
+use super::trial::Trial;
 use crate::error::{Error, Result};
 use crate::key::TAG_LEN;
 use crate::message::{
@@ -190,9 +191,12 @@ fn open(
     let body_bytes = &message[header.len()..located.footer_at];
     match &located.body {
         None => opener.open_unframed(body_bytes, out)?,
-        Some(body) => in_runs(body, body_bytes, out, Side::Decrypt, control, |run, body, out| {
-            opener.open(run, body, out)
-        })?,
+        Some(body) => {
+            let trial = Trial::new(located.plaintext_len);
+            in_runs(body, body_bytes, out, Side::Decrypt, control, |run, body, out| {
+                trial.run(|reading| opener.open(run, body, out, reading))
+            })?;
+        }
     }
     if let Some(signature) = header.suite.signature {
         let mut signed = Digester::new(signature.hash);

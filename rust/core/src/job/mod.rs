@@ -14,6 +14,7 @@ mod source;
 mod spare;
 pub mod stream;
 pub mod tree;
+mod trial;
 mod vectored;
 mod writer;
 

@@ -4,7 +4,7 @@ use super::file::MessageFile;
 use super::spare::Spare;
 use super::vectored::PageBuffer;
 use crate::error::{Error, Result};
-use crate::message::{Body, Content, DecryptionMaterials, Opener, Run, frames_per_run};
+use crate::message::{Body, Content, DecryptionMaterials, Opener, Reading, Run, frames_per_run};
 use crate::pipeline::{Control, parallel};
 use crate::primitives::output::Output;
 
@@ -117,7 +117,7 @@ impl Ranged {
         let body = buffer.first(piece.run.body_len);
         self.message.read_run(&piece.run, body)?;
         if piece.is_whole() {
-            return self.opener.open(&piece.run, body, piece.out);
+            return self.opener.open(&piece.run, body, piece.out, Reading::Straight);
         }
         self.opener.open_in_place(&piece.run, body)?;
         let slot = piece.run.slots().next().unwrap_or_default();

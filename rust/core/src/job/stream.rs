@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::key::TAG_LEN;
 use crate::message::{
     Body, Caps, Content, DecryptionMaterials, EncryptionMaterials, FINAL_OVERHEAD, FRAME_OVERHEAD, Header,
-    MAX_FOOTER_LEN, MAX_FRAMES, Opener, Run, Sealer, UNFRAMED_HEAD, frames_per_run,
+    MAX_FOOTER_LEN, MAX_FRAMES, Opener, Reading, Run, Sealer, UNFRAMED_HEAD, frames_per_run,
 };
 use crate::pipeline::{Control, Stage, ordered};
 use crate::primitives::digest::Digester;
@@ -205,7 +205,12 @@ impl<R: Read + Send> Incoming<R> {
             |stage| {
                 let run = unit(stage.unit.run)?;
                 stage.output.resize(run.plaintext_len, 0);
-                opener.open(&run, &stage.input[..run.body_len], Output::from(&mut stage.output[..]))
+                opener.open(
+                    &run,
+                    &stage.input[..run.body_len],
+                    Output::from(&mut stage.output[..]),
+                    Reading::Straight,
+                )
             },
             |stage| {
                 let run = unit(stage.unit.run)?;

@@ -26,7 +26,7 @@ pub use id::{MessageId, MessageIds};
 pub use layout::{Body, FINAL_OVERHEAD, FRAME_OVERHEAD, Grid, Run, body_len, frame_count};
 pub(crate) use layout::{FRAME_HEAD, MAX_FRAMES, frames_per_run};
 pub use materials::{DecryptionMaterials, EncryptionMaterials, public_key_value};
-pub use open::Opener;
 pub(crate) use open::UNFRAMED_HEAD;
+pub use open::{Opener, Reading};
 pub use policy::CommitmentPolicy;
 pub use seal::Sealer;

@@ -1,10 +1,12 @@
 //! Reading one message.
 
+use std::hint::black_box;
+
 use super::aad::{FrameAad, Piece, header_aad};
 use super::derive::derive;
 use super::footer;
 use super::header::Outline;
-use super::layout::{FINAL_HEAD, FINAL_MARK, FRAME_HEAD, Run};
+use super::layout::{FINAL_HEAD, FINAL_MARK, FRAME_HEAD, FRAME_OVERHEAD, Run};
 use super::materials::DecryptionMaterials;
 use crate::error::{Error, Result};
 use crate::key::{NONCE_LEN, Nonce, TAG_LEN};
@@ -50,18 +52,20 @@ impl Opener {
     }
 
     /// Opens a run of frames out of place. On failure `out` holds no plaintext.
-    pub fn open(&self, run: &Run, body: &[u8], mut out: Output<'_>) -> Result<()> {
-        let opened = self.open_frames(run, body, out.reborrow());
+    pub fn open(&self, run: &Run, body: &[u8], mut out: Output<'_>, reading: Reading) -> Result<()> {
+        let opened = self.open_frames(run, body, out.reborrow(), reading);
         if opened.is_err() {
             out.zero();
         }
         opened
     }
 
-    fn open_frames(&self, run: &Run, body: &[u8], mut out: Output<'_>) -> Result<()> {
+    fn open_frames(&self, run: &Run, body: &[u8], mut out: Output<'_>, reading: Reading) -> Result<()> {
         debug_assert_eq!((body.len(), out.len()), (run.body_len, run.plaintext_len));
         let mut frames = Frames::new(self.message_id(), run);
+        reading.frame(run, body);
         for slot in run.slots() {
+            reading.frame(run, &body[slot.end + TAG_LEN..]);
             let (nonce, aad) = frames.next(body, &slot)?;
             let (plaintext, after) = out.split_at(slot.len());
             out = after;
@@ -106,6 +110,38 @@ impl Opener {
         }
     }
 }
+
+/// How frames come out of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As the cipher asks for them. Only a frame's head, which has the nonce that the cipher begins with, is read while the
+    /// frame before it still has to be opened.
+    Straight,
+    /// Whole frames are read so. Some processors open data that are in none of their caches half as fast again then; data
+    /// that are lose a little.
+    Ahead,
+}
+
+impl Reading {
+    /// Brings the frame at the start of `body` into the cache, as much of it as is to be read now.
+    fn frame(self, run: &Run, body: &[u8]) {
+        match self {
+            Reading::Straight => {
+                // where its nonce ends
+                black_box(body.get(FRAME_HEAD - 1).copied());
+            }
+            Reading::Ahead => read(&body[..body.len().min(run.frame_length + FRAME_OVERHEAD)]),
+        }
+    }
+}
+
+/// A byte of each cache line, which brings all of it.
+#[inline(never)]
+fn read(bytes: &[u8]) {
+    black_box(bytes.chunks(CACHE_LINE).fold(0, |all, line| all ^ line[0]));
+}
+
+const CACHE_LINE: usize = 64;
 
 /// Checks the heads of a run's frames, one after the other, and gives their nonces and associated data.
 struct Frames {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use strongroom_secmem::Secret;
 
 use super::{
-    Body, Caps, DecryptionMaterials, EncryptionMaterials, Header, Opener, Run, Sealer, UNFRAMED_HEAD,
-    public_key_value,
+    Body, Caps, DecryptionMaterials, EncryptionMaterials, Header, Opener, Reading, Run, Sealer,
+    UNFRAMED_HEAD, public_key_value,
 };
 use crate::context::{Context, PUBLIC_KEY};
 use crate::error::{Error, Result};
@@ -174,7 +174,10 @@ fn open_framed(opener: &Opener, body: &Body, bytes: &[u8]) -> Result<Vec<u8>> {
     for (run, _, at) in runs(body) {
         let mut in_place = bytes[at..at + run.body_len].to_vec();
         let mut out = vec![0xAA; run.plaintext_len];
-        let opened = opener.open(&run, &in_place, Output::from(&mut out[..]));
+        let opened = opener.open(&run, &in_place, Output::from(&mut out[..]), Reading::Straight);
+        let mut ahead = vec![0xAA; run.plaintext_len];
+        let same = opener.open(&run, &in_place, Output::from(&mut ahead[..]), Reading::Ahead);
+        assert_eq!((same.is_ok(), &ahead), (opened.is_ok(), &out));
         assert_eq!(opener.open_in_place(&run, &mut in_place).is_ok(), opened.is_ok());
         if opened.is_err() {
             assert!(out.iter().all(|&byte| byte == 0), "plaintext was released");
