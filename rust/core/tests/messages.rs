@@ -49,6 +49,21 @@ fn many_runs_and_threads() {
     }
 }
 
+/// Large enough for a trial of both ways to read it, and changed in a run of each and in one after them.
+#[test]
+fn a_large_message_is_opened_and_no_change_of_it_is_missed() {
+    let plaintext = plaintext((32 << 20) + 77);
+    for frame_length in [4096, 65_536] {
+        let mut message = encrypt(&materials(0x0478, frame_length), &plaintext);
+        assert!(decrypt(&message).unwrap() == plaintext);
+        for at in [1 << 19, 3 << 19, 20 << 20, message.len() - 1] {
+            message[at] ^= 1;
+            assert!(is_rejection(&decrypt(&message).unwrap_err()), "{at}");
+            message[at] ^= 1;
+        }
+    }
+}
+
 /// By then every slot has been used before, and holds more than this piece.
 #[test]
 fn a_stream_that_ends_early_after_many_runs_is_truncated() {
