@@ -192,7 +192,7 @@ fn open(
     match &located.body {
         None => opener.open_unframed(body_bytes, out)?,
         Some(body) => {
-            let trial = Trial::new(located.plaintext_len);
+            let trial = Trial::new(body);
             in_runs(body, body_bytes, out, Side::Decrypt, control, |run, body, out| {
                 trial.run(|reading| opener.open(run, body, out, reading))
             })?;
